@@ -1,0 +1,139 @@
+"""Frozen, validated descriptions: one notation for Python, the command line and the checkpoint file."""
+
+import difflib
+import json
+from collections.abc import Iterable
+from typing import Any, Self, cast
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+
+class ConfigError(ValueError):
+    """A description that cannot be built; the sentence says what to change."""
+
+
+class Frozen(BaseModel):
+    """A value that describes something: immutable, compared by content, strict about names.
+
+    Example:
+        >>> class Window(Frozen):
+        ...     seconds: float = 10.0
+        >>> Window(seconds=2.5).to_dict()
+        {'seconds': 2.5}
+        >>> Window(second=2.5)
+        Traceback (most recent call last):
+        earmark.config.ConfigError: Window has no field 'second'; did you mean 'seconds'?
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise ConfigError(_sentence(type(self), error)) from None
+
+    @classmethod
+    def from_dict(cls, tree: object) -> Self:
+        """Build from plain JSON values, strictly.
+
+        Raises:
+            ConfigError: an unknown name, a missing field or an impossible value.
+        """
+        try:
+            return cls.model_validate(tree)
+        except ValidationError as error:
+            raise ConfigError(_sentence(cls, error)) from None
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Build from JSON text; see `from_dict`."""
+        try:
+            tree = json.loads(text)
+        except ValueError as error:
+            raise ConfigError(f"{cls.__name__}: not JSON ({error})") from None
+        return cls.from_dict(tree)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same tree as plain JSON values; `from_dict` reads it back."""
+        return self.model_dump(mode="json")
+
+    def to_json(self) -> str:
+        """The same tree as one line of JSON."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
+
+    def replace(self, **fields: Any) -> Self:
+        """A copy with some fields changed, validated again."""
+        return type(self)(**({name: getattr(self, name) for name in type(self).model_fields} | fields))
+
+
+def override[Description: Frozen](description: Description, assignments: Iterable[str]) -> Description:
+    """Apply `path=value` assignments, as `--set` gives them.
+
+    Args:
+        description: what to change; it stays as it is, a changed copy is returned.
+        assignments: a dotted path of field names, `=`, and a JSON value; text that is not JSON is a string.
+
+    Raises:
+        ConfigError: no such field, or a value that does not fit; the nearest name is suggested.
+
+    Example:
+        >>> class Inner(Frozen):
+        ...     depth: int = 12
+        >>> class Outer(Frozen):
+        ...     inner: Inner = Inner()
+        >>> override(Outer(), ["inner.depth=7"]).inner.depth
+        7
+    """
+    tree = description.to_dict()
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        if not equals:
+            raise ConfigError(f"{assignment!r} is no assignment; write path=value, such as encoder.depth=7")
+        *parents, leaf = path.strip().split(".")
+        node = tree
+        for name in parents:
+            node = _child(node, name, path)
+        _child(node, leaf, path)
+        node[leaf] = _value(text)
+    return type(description).from_dict(tree)
+
+
+def _child(node: object, name: str, path: str) -> Any:
+    if not isinstance(node, dict):
+        raise ConfigError(f"{path!r}: there is no field {name!r} inside a plain value")
+    fields = cast(dict[str, Any], node)
+    if name not in fields:
+        raise ConfigError(f"{path!r}: no field {name!r}{_suggestion(name, fields)}")
+    return fields[name]
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else f"; the fields are {', '.join(names)}"
+
+
+def _sentence(cls: type[BaseModel], error: ValidationError) -> str:
+    """Turn pydantic's report into one sentence per mistake."""
+    sentences: list[str] = []
+    for entry in error.errors():
+        place = ".".join(str(part) for part in entry["loc"])
+        name = str(entry["loc"][-1]) if entry["loc"] else ""
+        if entry["type"] == "extra_forbidden":
+            known = cls.model_fields if len(entry["loc"]) == 1 else ()
+            hint = _suggestion(name, known) if known else ""
+            sentences.append(f"{cls.__name__} has no field {place!r}{hint}")
+        elif entry["type"] == "missing":
+            sentences.append(f"{cls.__name__} needs the field {place!r}")
+        else:
+            message = entry["msg"].removeprefix("Value error, ")
+            sentences.append(f"{place or cls.__name__}: {message}" if place else message)
+    return "; ".join(sentences)
