@@ -3,9 +3,12 @@
 import difflib
 import json
 from collections.abc import Iterable
-from typing import Any, Self, cast
+from typing import Any, Self, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+
+Description = TypeVar("Description", bound="Frozen")
 
 
 class ConfigError(ValueError):
@@ -67,7 +70,7 @@ class Frozen(BaseModel):
         return type(self)(**({name: getattr(self, name) for name in type(self).model_fields} | fields))
 
 
-def override[Description: Frozen](description: Description, assignments: Iterable[str]) -> Description:
+def override(description: Description, assignments: Iterable[str]) -> Description:
     """Apply `path=value` assignments, as `--set` gives them.
 
     Args:

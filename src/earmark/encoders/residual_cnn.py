@@ -1,0 +1,131 @@
+"""A small residual convolutional net: the built-in model's encoder."""
+
+from typing import Annotated, Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from earmark.config import Frozen
+from earmark.encoders.encoding import Encoding
+
+
+Width = Annotated[int, Field(ge=1, le=8192)]
+
+
+class ResidualCNN(Frozen):
+    """A residual net of plain 3x3 convolutions over (band, frame); about 0.3 M parameters by default.
+
+    Plain convolutions, because depthwise ones are bound by memory on a CPU.  It takes any number of frames.
+
+    Attributes:
+        n_bands: mel bands that it takes.
+        widths: channels of each stage; every stage after the stem halves both axes.
+        blocks: residual blocks in each stage.
+        stem: channels of the first convolution, which halves both axes.
+        dropout: share of the summary dropped in training.
+
+    Example:
+        >>> encoder = ResidualCNN().build().eval()
+        >>> sum(p.numel() for p in encoder.parameters())
+        306784
+        >>> encoder(torch.zeros(1, 64, 250)).summary.shape     # 5 s at a hop of 20 ms
+        torch.Size([1, 256])
+    """
+
+    kind: Literal["ResidualCNN"] = "ResidualCNN"
+    n_bands: int = Field(default=64, ge=8, le=4096)
+    widths: tuple[Width, ...] = Field(default=(32, 64, 128), min_length=1, max_length=8)
+    blocks: int = Field(default=1, ge=1, le=64)
+    stem: Width = 32
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+
+    @property
+    def dim(self) -> int:
+        """Width of the summary: the mean and the maximum of every channel."""
+        return 2 * self.widths[-1]
+
+    @property
+    def min_frames(self) -> int:
+        """The shortest input."""
+        return 1
+
+    @property
+    def frame_stride(self) -> int:
+        """Feature frames from one encoded frame to the next."""
+        return 2 ** len(self.widths)
+
+    @property
+    def first_frame(self) -> float:
+        """Center of the first encoded frame, in feature frames."""
+        return 0.0
+
+    def build(self) -> "ResidualCNNEncoder":
+        """The module that computes this, freshly initialized."""
+        return ResidualCNNEncoder(self)
+
+
+class ResidualCNNEncoder(nn.Module):
+    """Computes `ResidualCNN`; see there.
+
+    Source:
+        He et al., arXiv:1512.03385 (basic blocks); mean plus maximum over time as in PANNs
+        (arXiv:1912.10211).  Ours: the maximum keeps a short event that silence would dilute.
+    """
+
+    def __init__(self, config: ResidualCNN) -> None:
+        super().__init__()
+        self.config = config
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, config.stem, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(config.stem), nn.ReLU()
+        )
+        stages: list[nn.Module] = []
+        before = config.stem
+        for index, width in enumerate(config.widths):
+            for block in range(config.blocks):
+                stride = 2 if block == 0 and index > 0 else 1
+                stages.append(ResidualBlock(before, width, stride))
+                before = width
+        self.stages = nn.Sequential(*stages)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, features: Float[Tensor, "batch band frame"]) -> Encoding:
+        """Encode a batch of spectrograms.
+
+        Returns:
+            Frames hold the mean over bands, twice (once for each half of the summary); the summary holds
+            mean and maximum over time of the mean over bands.
+        """
+        grid = self.stages(self.stem(features[:, None]))
+        frames = grid.mean(dim=2).transpose(1, 2)
+        summary = torch.cat([frames.mean(dim=1), frames.amax(dim=1)], dim=1)
+        return Encoding(frames=torch.cat([frames, frames], dim=2), summary=self.dropout(summary))
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions beside a shortcut."""
+
+    def __init__(self, before: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(before, width, 3, stride=stride, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+        )
+        same = before == width and stride == 1
+        self.shortcut = (
+            nn.Identity()
+            if same
+            else nn.Sequential(
+                nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False),
+                nn.Conv2d(before, width, 1, bias=False),
+                nn.BatchNorm2d(width),
+            )
+        )
+
+    def forward(self, grid: Float[Tensor, "batch dim row column"]) -> Float[Tensor, "batch out row2 column2"]:
+        """Add what the convolutions found to the input."""
+        return torch.relu(self.body(grid) + self.shortcut(grid))

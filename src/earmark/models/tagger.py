@@ -1,0 +1,141 @@
+"""The one model: waveform to features to encoding to logits."""
+
+from typing import Literal, Self
+
+import torch
+from jaxtyping import Float
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from earmark.config import Frozen
+from earmark.encoders import EncoderConfig, Encoding
+from earmark.frontends import FrontendConfig
+from earmark.labels import LabelSet
+from earmark.models.heads import HeadConfig
+
+
+class TaggerConfig(Frozen):
+    """A complete model: what it hears, how it hears, and what it calls things.
+
+    Attributes:
+        frontend: waveform to features.
+        encoder: features to an encoding.
+        head: encoding to logits; None for an embedding model.
+        labels: what the logits are called.
+        clip_seconds: length of the clips it was trained on; longer audio is cut into windows of this length.
+        padding: how a shorter sound is brought to that length: repeated from its start ("loop"), followed by
+            silence ("zeros"), or not at all ("none").
+
+    Example:
+        >>> from earmark.encoders import PaSST
+        >>> from earmark.frontends import LogMel
+        >>> TaggerConfig(frontend=LogMel(n_mels=64), encoder=PaSST(), labels=LabelSet(names=("Dog",)))
+        Traceback (most recent call last):
+        earmark.config.ConfigError: frontend has 64 bands but encoder.n_bands is 128; they must be equal
+    """
+
+    frontend: FrontendConfig
+    encoder: EncoderConfig
+    head: HeadConfig | None = HeadConfig()
+    labels: LabelSet = LabelSet()
+    clip_seconds: float = Field(default=10.0, gt=0, le=86400)
+    padding: Literal["none", "zeros", "loop"] = "none"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.frontend.n_bands != self.encoder.n_bands:
+            raise ValueError(
+                f"frontend has {self.frontend.n_bands} bands but encoder.n_bands is {self.encoder.n_bands}; "
+                "they must be equal"
+            )
+        if self.head is not None and not self.labels.names:
+            raise ValueError("a head needs labels; give labels, or head=None for an embedding model")
+        return self
+
+    def build(self) -> "Tagger":
+        """The model, freshly initialized from torch's global generator."""
+        return Tagger(self)
+
+
+class Tagger(nn.Module):
+    """Computes `TaggerConfig`: tags and embeddings of a batch of waveforms.
+
+    Example:
+        >>> from earmark.encoders import ResidualCNN
+        >>> from earmark.frontends import LogMel
+        >>> config = TaggerConfig(
+        ...     frontend=LogMel(n_mels=64), encoder=ResidualCNN(), labels=LabelSet(names=("Dog", "Rain"))
+        ... )
+        >>> model = config.build().eval()
+        >>> model(torch.zeros(3, 32000)).shape
+        torch.Size([3, 2])
+    """
+
+    def __init__(self, config: TaggerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.frontend = config.frontend.build()
+        self.encoder = config.encoder.build()
+        self.head = config.head.build(config.encoder.dim, len(config.labels)) if config.head else None
+
+    @property
+    def labels(self) -> LabelSet:
+        """What the logits are called."""
+        return self.config.labels
+
+    @property
+    def sample_rate(self) -> int:
+        """The rate that waveforms must have, in Hz."""
+        return self.config.frontend.sample_rate
+
+    @property
+    def min_samples(self) -> int:
+        """The shortest waveform that gives one encoded frame."""
+        return self.config.frontend.samples_for(self.config.encoder.min_frames)
+
+    @property
+    def embedding_dim(self) -> int:
+        """Width of frames and summary."""
+        return self.config.encoder.dim
+
+    @property
+    def frame_seconds(self) -> float:
+        """Seconds from one encoded frame to the next."""
+        return self.config.encoder.frame_stride * self.config.frontend.frame_seconds
+
+    @property
+    def first_frame_seconds(self) -> float:
+        """Center of the first encoded frame, in seconds from the start of the waveform."""
+        return self.config.encoder.first_frame * self.config.frontend.frame_seconds
+
+    def encode(self, waveform: Float[Tensor, "batch sample"]) -> Encoding:
+        """Frame and clip embeddings of waveforms at `sample_rate`, full scale +-1."""
+        return self.encoder(self.frontend(waveform))
+
+    def forward(self, waveform: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch class"]:
+        """Logits of waveforms at `sample_rate`, full scale +-1.
+
+        Raises:
+            ValueError: the model has no head, or the waveform is shorter than `min_samples`.
+        """
+        return self.classify(self.encode(waveform))
+
+    def classify(self, encoding: Encoding) -> Float[Tensor, "batch class"]:
+        """Logits of an encoding.
+
+        Raises:
+            ValueError: the model has no head.
+        """
+        if self.head is None:
+            raise ValueError("this model has no head and gives embeddings only; fine-tune it, or use another to tag")
+        return self.head(encoding)
+
+    def probabilities(self, logits: Float[Tensor, "*batch class"]) -> Float[Tensor, "*batch class"]:
+        """Softmax where one label excludes the others, a sigmoid for each where not."""
+        return logits.softmax(dim=-1) if self.labels.exclusive else logits.sigmoid()
+
+    def count_parameters(self) -> int:
+        """How many learned numbers the model has."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+
