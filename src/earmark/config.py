@@ -3,10 +3,9 @@
 import difflib
 import json
 from collections.abc import Iterable
-from typing import Any, Self, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-
 
 Description = TypeVar("Description", bound="Frozen")
 
@@ -37,7 +36,7 @@ class Frozen(BaseModel):
             raise ConfigError(_sentence(type(self), error)) from None
 
     @classmethod
-    def from_dict(cls, tree: object) -> Self:
+    def from_dict(cls: type[Description], tree: object) -> Description:
         """Build from plain JSON values, strictly.
 
         Raises:
@@ -49,7 +48,7 @@ class Frozen(BaseModel):
             raise ConfigError(_sentence(cls, error)) from None
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
+    def from_json(cls: type[Description], text: str) -> Description:
         """Build from JSON text; see `from_dict`."""
         try:
             tree = json.loads(text)
@@ -65,7 +64,7 @@ class Frozen(BaseModel):
         """The same tree as one line of JSON."""
         return json.dumps(self.to_dict(), ensure_ascii=False)
 
-    def replace(self, **fields: Any) -> Self:
+    def replace(self: Description, **fields: Any) -> Description:
         """A copy with some fields changed, validated again."""
         return type(self)(**({name: getattr(self, name) for name in type(self).model_fields} | fields))
 

@@ -1,7 +1,6 @@
 """A label set: what a model calls things."""
 
 import difflib
-from typing import Self
 
 from pydantic import model_validator
 
@@ -27,7 +26,7 @@ class LabelSet(Frozen):
     exclusive: bool = False
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> "LabelSet":
         if len(set(self.names)) != len(self.names):
             twice = sorted({name for name in self.names if self.names.count(name) > 1})
             raise ValueError(f"the label {twice[0]!r} stands twice; every label needs a name of its own")
@@ -47,5 +46,7 @@ class LabelSet(Frozen):
         if name in self.names:
             return self.names.index(name)
         near = difflib.get_close_matches(name, self.names, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; there are {len(self)} labels, none of this name"
+        hint = (
+            f"; did you mean {near[0]!r}?" if near else f"; there are {len(self)} labels, none of this name"
+        )
         raise ConfigError(f"no label {name!r}{hint}")

@@ -90,7 +90,9 @@ def passt_mel_masks(args: dict[str, Any], inputs: Outputs, _: Outputs | None) ->
         "masked_value": torch.tensor([[fill]]),
         "freq_masked": freq,
         "time_masked": time,
-        "unmasked_equals_eval": torch.tensor(int(torch.allclose(masked[untouched], plain[untouched], atol=1e-6))),
+        "unmasked_equals_eval": torch.tensor(
+            int(torch.allclose(masked[untouched], plain[untouched], atol=1e-6))
+        ),
     }
 
 
@@ -193,7 +195,7 @@ def passt_grad(args: dict[str, Any], inputs: Outputs, weights: Outputs | None) -
     loss.backward()
     gradients = {name: p.grad for name, p in encoder.named_parameters()}
     gradients = published_state(gradients, {name: p.grad for name, p in head.named_parameters()})
-    # The published model has a second classifier that its forward pass never uses: no gradient, recorded as zero.
+    # The published model has a second classifier that its forward pass never uses: its gradient is zero.
     unused = {key: torch.zeros_like(t) for key, t in weights.items() if key.startswith("head_dist")}
     outputs = {"loss": loss.detach()}
     for key, gradient in (gradients | unused).items():

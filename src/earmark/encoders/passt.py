@@ -1,6 +1,6 @@
 """PaSST: a spectrogram transformer with separate positions for frequency and time, trained with patchout."""
 
-from typing import Literal, Self
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -53,7 +53,7 @@ class PaSST(Frozen):
     long_input: Literal["error", "cut", "interpolate"] = "error"
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> "PaSST":
         if self.dim % self.heads:
             raise ValueError(f"dim is {self.dim} but heads is {self.heads}; dim must be a multiple of heads")
         if min(self.stride) < 1:
@@ -119,7 +119,9 @@ class PaSSTEncoder(nn.Module):
         self.new_pos_embed = trunc_normal(1, 1 + config.distilled, dim)
         self.freq_new_pos_embed = trunc_normal(1, dim, rows, 1)
         self.time_new_pos_embed = trunc_normal(1, dim, 1, columns)
-        self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(config.channels, dim, config.patch, config.stride)})
+        self.patch_embed = nn.ModuleDict(
+            {"proj": nn.Conv2d(config.channels, dim, config.patch, config.stride)}
+        )
         self.blocks = nn.ModuleList(Block(dim, config.heads) for _ in range(config.depth))
         self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.apply(init_transformer)
@@ -137,7 +139,8 @@ class PaSSTEncoder(nn.Module):
             class and the distillation token.
 
         Raises:
-            ValueError: too few frames for a patch, or more than the time table has and `long_input` is "error".
+            ValueError: too few frames for a patch, or more than the time table has under
+                `long_input="error"`.
         """
         grid = self.add_positions(self.patches(features))
         rows = grid.shape[2]
@@ -164,10 +167,8 @@ class PaSSTEncoder(nn.Module):
             )
         return self.patch_embed["proj"](features)
 
-    def add_positions(
-        self, grid: Float[Tensor, "batch dim row column"]
-    ) -> Float[Tensor, "batch dim row _"]:
-        """Add the time table, by the rules of the config where its length differs, and the frequency table."""
+    def add_positions(self, grid: Float[Tensor, "batch dim row column"]) -> Float[Tensor, "batch dim row _"]:
+        """Add the time table, by the config's rules where its length differs, and the frequency table."""
         table, columns = self.time_new_pos_embed, grid.shape[3]
         longest = table.shape[3]
         if columns < longest:

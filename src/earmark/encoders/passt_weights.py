@@ -37,8 +37,8 @@ def split_positions(
     side = math.isqrt(patches.shape[1])
     if side * side != patches.shape[1]:
         raise ValueError(
-            f"a position table of {table.shape[1]} entries with {n_summary} summary tokens holds no square grid; "
-            "it must hold n_summary + side * side"
+            f"a position table of {table.shape[1]} entries with {n_summary} summary tokens holds no square "
+            "grid; it must hold n_summary + side * side"
         )
     square = patches.reshape(1, side, side, -1).permute(0, 3, 1, 2)
     resized = nn.functional.interpolate(square, size=grid, mode="bicubic", align_corners=False)
@@ -118,8 +118,8 @@ def encoder_state(state: dict[str, Tensor], config: PaSST) -> dict[str, Tensor]:
     found = (state["freq_new_pos_embed"].shape[2], state["time_new_pos_embed"].shape[3])
     if found != config.table:
         raise ValueError(
-            f"these weights have position tables for a {found[0]} x {found[1]} grid of patches but the model has "
-            f"{config.table[0]} x {config.table[1]}; build it with the stride and max_frames of the weights"
+            f"these weights have position tables for a {found[0]} x {found[1]} grid of patches but the model "
+            f"has {config.table[0]} x {config.table[1]}; build it with the stride and max_frames of the weights"
         )
     return {key: tensor for key, tensor in state.items() if not key.startswith("head")}
 
@@ -137,9 +137,7 @@ def head_state(state: dict[str, Tensor], n_classes: int) -> dict[str, Tensor]:
     return {ours: state[theirs] for theirs, ours in names.items() if theirs in state}
 
 
-def published_state(
-    encoder: dict[str, Tensor], head: dict[str, Tensor]
-) -> dict[str, torch.Tensor]:
+def published_state(encoder: dict[str, Tensor], head: dict[str, Tensor]) -> dict[str, torch.Tensor]:
     """The published names of an encoder's and a head's state: the way back of the two functions above."""
     names = {
         "norm.weight": "head.0.weight",

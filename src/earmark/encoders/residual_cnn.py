@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from earmark.config import Frozen
 from earmark.encoders.encoding import Encoding
 
-
 Width = Annotated[int, Field(ge=1, le=8192)]
 
 
@@ -36,9 +35,9 @@ class ResidualCNN(Frozen):
 
     kind: Literal["ResidualCNN"] = "ResidualCNN"
     n_bands: int = Field(default=64, ge=8, le=4096)
-    widths: tuple[Width, ...] = Field(default=(32, 64, 128), min_length=1, max_length=8)
+    widths: tuple[Width, ...] = Field(default=(16, 32, 64, 128), min_length=1, max_length=8)
     blocks: int = Field(default=1, ge=1, le=64)
-    stem: Width = 32
+    stem: Width = 16
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
     @property
@@ -78,7 +77,9 @@ class ResidualCNNEncoder(nn.Module):
         super().__init__()
         self.config = config
         self.stem = nn.Sequential(
-            nn.Conv2d(1, config.stem, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(config.stem), nn.ReLU()
+            nn.Conv2d(1, config.stem, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(config.stem),
+            nn.ReLU(),
         )
         stages: list[nn.Module] = []
         before = config.stem

@@ -1,4 +1,4 @@
-"""Waveform to features: signal processing without learned weights.  A new front end is one file and one line here."""
+"""Waveform to features, without learned weights.  A new front end is one file and one line here."""
 
 from earmark.frontends.log_mel import LogMel, LogMelFrontend
 

@@ -1,6 +1,6 @@
 """The log-mel spectrogram of PaSST."""
 
-from typing import Literal, Self
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -52,13 +52,15 @@ class LogMel(Frozen):
     scale: float = Field(default=5.0, gt=0)
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> "LogMel":
         if self.win_length > self.n_fft:
-            raise ValueError(f"win_length is {self.win_length} but n_fft is {self.n_fft}; it must not be longer")
+            raise ValueError(
+                f"win_length is {self.win_length} but n_fft is {self.n_fft}; it must not be longer"
+            )
         if not self.fmin < self.fmax <= self.sample_rate / 2:
             raise ValueError(
-                f"fmin {self.fmin} and fmax {self.fmax} Hz do not fit a sample rate of {self.sample_rate} Hz; "
-                "they must satisfy fmin < fmax <= sample_rate / 2"
+                f"fmin {self.fmin} and fmax {self.fmax} Hz do not fit a sample rate of {self.sample_rate} "
+                "Hz; they must satisfy fmin < fmax <= sample_rate / 2"
             )
         return self
 

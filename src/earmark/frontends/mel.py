@@ -51,5 +51,7 @@ def kaldi_bank(
     index = torch.arange(n_mels, device=cpu)[:, None]
     left, center, right = (lowest + (index + step) * width for step in (0.0, 1.0, 2.0))
     bins = hz_to_mel(torch.arange(n_fft // 2, device=cpu) * (sample_rate / n_fft))[None]
-    triangles = torch.minimum((bins - left) / (center - left), (right - bins) / (right - center)).clamp(min=0.0)
+    triangles = torch.minimum((bins - left) / (center - left), (right - bins) / (right - center)).clamp(
+        min=0.0
+    )
     return torch.nn.functional.pad(triangles, (0, 1))

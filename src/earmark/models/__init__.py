@@ -5,4 +5,13 @@ from earmark.models.heads import HeadConfig, LinearHead
 from earmark.models.tagger import Tagger, TaggerConfig
 from earmark.models.zoo import load
 
-__all__ = ["CheckpointError", "HeadConfig", "LinearHead", "Tagger", "TaggerConfig", "load", "read_header", "save"]
+__all__ = [
+    "CheckpointError",
+    "HeadConfig",
+    "LinearHead",
+    "Tagger",
+    "TaggerConfig",
+    "load",
+    "read_header",
+    "save",
+]

@@ -142,7 +142,9 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return tree
 
 
-def _shapes(path: str | os.PathLike[str], tree: dict[str, Any], data_bytes: int) -> dict[str, tuple[int, ...]]:
+def _shapes(
+    path: str | os.PathLike[str], tree: dict[str, Any], data_bytes: int
+) -> dict[str, tuple[int, ...]]:
     """Shapes by name, after the entries were checked against the bytes that are there."""
     if len(tree) > MAX_TENSORS:
         raise CheckpointError(path, f"holds {len(tree)} tensors; {MAX_TENSORS} are allowed")
@@ -152,15 +154,24 @@ def _shapes(path: str | os.PathLike[str], tree: dict[str, Any], data_bytes: int)
         try:
             dtype, shape, (start, stop) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
             valid = dtype in DTYPES and all(isinstance(n, int) and 0 <= n < 2**40 for n in shape)
-            valid = valid and isinstance(start, int) and isinstance(stop, int) and 0 <= start <= stop <= data_bytes
+            valid = (
+                valid
+                and isinstance(start, int)
+                and isinstance(stop, int)
+                and 0 <= start <= stop <= data_bytes
+            )
         except (TypeError, KeyError, ValueError):
             valid, dtype, shape, stop = False, None, (), 0
         if not valid:
-            raise CheckpointError(path, f"the entry of {name!r} is damaged, or of a type other than {', '.join(DTYPES)}")
+            raise CheckpointError(
+                path, f"the entry of {name!r} is damaged, or of a type other than {', '.join(DTYPES)}"
+            )
         shapes[name] = shape
         end = max(end, stop)
     if end != data_bytes:
-        raise CheckpointError(path, f"holds {data_bytes} bytes of weights but describes {end}; it is cut off or damaged")
+        raise CheckpointError(
+            path, f"holds {data_bytes} bytes of weights but describes {end}; it is cut off or damaged"
+        )
     return shapes
 
 
@@ -176,7 +187,9 @@ def _check_shapes(
     ]
     if differences:
         more = f" (and {len(differences) - 5} more)" if len(differences) > 5 else ""
-        raise CheckpointError(path, "the weights do not fit the description: " + "; ".join(differences[:5]) + more)
+        raise CheckpointError(
+            path, "the weights do not fit the description: " + "; ".join(differences[:5]) + more
+        )
 
 
 def _check_finite(path: str | os.PathLike[str], tensors: dict[str, Tensor]) -> None:

@@ -1,8 +1,7 @@
 """The one model: waveform to features to encoding to logits."""
 
-from typing import Literal, Self
+from typing import Literal
 
-import torch
 from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
@@ -42,7 +41,7 @@ class TaggerConfig(Frozen):
     padding: Literal["none", "zeros", "loop"] = "none"
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> "TaggerConfig":
         if self.frontend.n_bands != self.encoder.n_bands:
             raise ValueError(
                 f"frontend has {self.frontend.n_bands} bands but encoder.n_bands is {self.encoder.n_bands}; "
@@ -127,7 +126,9 @@ class Tagger(nn.Module):
             ValueError: the model has no head.
         """
         if self.head is None:
-            raise ValueError("this model has no head and gives embeddings only; fine-tune it, or use another to tag")
+            raise ValueError(
+                "this model has no head and gives embeddings only; fine-tune it, or use another to tag"
+            )
         return self.head(encoding)
 
     def probabilities(self, logits: Float[Tensor, "*batch class"]) -> Float[Tensor, "*batch class"]:
@@ -137,5 +138,3 @@ class Tagger(nn.Module):
     def count_parameters(self) -> int:
         """How many learned numbers the model has."""
         return sum(parameter.numel() for parameter in self.parameters())
-
-

@@ -1,0 +1,115 @@
+"""`earmark evaluate`, `earmark crossval`: how good is a model, how good is a recipe."""
+
+import difflib
+import json
+import statistics
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from earmark.cli.train import find_recipe, set_threads
+
+
+def evaluate(
+    model: str,
+    /,
+    *,
+    data: Path,
+    corpus: str,
+    fold: int = 1,
+    out: Path | None = None,
+    threads: int | None = None,
+) -> int:
+    """Tag a held-out fold of a corpus with a model and count.
+
+    Args:
+        model: a name, a checkpoint file or a run folder.
+        data: folder of the corpus.
+        corpus: builtin, esc10 or esc50.
+        fold: the held-out fold.
+        out: also write the report there, as JSON.
+        threads: processor threads; PyTorch's default if not given.
+    """
+    from earmark.config import ConfigError
+    from earmark.data import CORPORA
+    from earmark.evaluation import evaluate as run
+    from earmark.files import commit
+    from earmark.models import load
+
+    if corpus not in CORPORA:
+        near = difflib.get_close_matches(corpus, CORPORA, n=1)
+        raise ConfigError(
+            f"no corpus {corpus!r}; {f'did you mean {near[0]!r}' if near else ', '.join(CORPORA)}?"
+        )
+    set_threads(threads)
+    split = CORPORA[corpus].replace(fold=fold).read(data)
+    report = run(load(model), split.test, split.labels)
+    print_report(report)
+    if out is not None:
+        with commit(out) as file:
+            file.write(json.dumps(report_tree(report), indent=2).encode())
+    return 1 if report.failed else 0
+
+
+def crossval(
+    recipe: str,
+    /,
+    *,
+    data: Path,
+    out: Path,
+    folds: list[int] | None = None,
+    set_: Annotated[list[str] | None, Parameter(name="--set")] = None,
+    threads: int | None = None,
+) -> int:
+    """Train a recipe once for each held-out fold and report mean and deviation.
+
+    Args:
+        recipe: a name that `earmark recipes` lists.
+        data: folder of the corpus.
+        out: folder for one run folder each fold.
+        folds: which folds are held out; all official ones if not given.
+        set_: changes of the recipe, such as --set seed=1; may be given several times.
+        threads: processor threads; PyTorch's default if not given.
+    """
+    from earmark.evaluation import evaluate as count
+    from earmark.training import train as run
+
+    set_threads(threads)
+    console = Console()
+    accuracies: list[float] = []
+    base = find_recipe(recipe, set_ or [])
+    for fold in folds or range(1, base.corpus.n_folds + 1):
+        held_out = base.replace(corpus=base.corpus.replace(fold=fold))
+        model = run(held_out, data, out / f"fold-{fold}")
+        split = held_out.corpus.read(data)
+        report = count(model, split.test, split.labels)
+        accuracies.append(report.top1)
+        console.print(
+            f"fold {fold}: top-1 {report.top1:.4f} on {report.clips} clips, mAP {report.mean_ap:.4f}"
+        )
+    spread = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
+    console.print(f"mean top-1 {statistics.mean(accuracies):.4f}, standard deviation over folds {spread:.4f}")
+    return 0
+
+
+def print_report(report: Any) -> None:
+    """A table by class and the totals below."""
+    table = Table("label", "clips", "recall", "AP")
+    for row in report.classes:
+        table.add_row(row.label, str(row.clips), f"{row.recall:.3f}", f"{row.ap:.3f}")
+    console = Console()
+    console.print(table)
+    for sentence in report.failed:
+        console.print(f"failed: {sentence}")
+    console.print(
+        f"{report.clips} clips, {len(report.failed)} failed: top-1 {report.top1:.4f} among all labels, "
+        f"{report.top1_within:.4f} among the corpus's; mAP {report.mean_ap:.4f}"
+    )
+
+
+def report_tree(report: Any) -> dict[str, Any]:
+    """The report as plain JSON values."""
+    return report._asdict() | {"classes": [row._asdict() for row in report.classes]}

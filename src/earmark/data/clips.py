@@ -1,0 +1,69 @@
+"""What a corpus is: clips with labels, split into what is learned from and what is held out."""
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from earmark.audio import AudioError
+from earmark.config import ConfigError
+from earmark.labels import LabelSet
+
+
+class Clip(NamedTuple):
+    """A labelled recording.
+
+    Attributes:
+        path: the file.
+        labels: names of what is heard, all of them from the corpus's label set; possibly none.
+    """
+
+    path: Path
+    labels: tuple[str, ...]
+
+
+class Split(NamedTuple):
+    """A corpus read from disk.
+
+    Attributes:
+        labels: the label set.
+        train: clips to learn from.
+        test: held-out clips; nothing is ever chosen by them.
+    """
+
+    labels: LabelSet
+    train: list[Clip]
+    test: list[Clip]
+
+
+def read_rows(table: Path, needed: Iterable[str]) -> list[dict[str, str]]:
+    """The rows of a CSV file with a header.
+
+    Raises:
+        AudioError: the file is missing or unreadable.
+        ConfigError: a needed column is missing.
+    """
+    try:
+        with table.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise AudioError(str(table), error.strerror or str(error)) from None
+    missing = [name for name in needed if not rows or name not in rows[0]]
+    if missing:
+        raise ConfigError(
+            f"{table} has no column {missing[0]!r}; it needs {', '.join(needed)} and at least one row"
+        )
+    return rows
+
+
+def first_existing(root: Path, names: Iterable[str], what: str) -> Path:
+    """The first of some relative names that exists under `root`.
+
+    Raises:
+        ConfigError: none does; the sentence says where was looked.
+    """
+    names = list(names)
+    for name in names:
+        if (root / name).exists():
+            return root / name
+    raise ConfigError(f"no {what} under {root}; looked for {', '.join(names)}")

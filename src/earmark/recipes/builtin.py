@@ -1,0 +1,48 @@
+"""The model that ships inside the package."""
+
+from earmark.data import BuiltinMix
+from earmark.encoders import ResidualCNN
+from earmark.frontends import LogMel
+from earmark.models import TaggerConfig
+from earmark.training import EMA, AdamW, Augment, Mixup, Recipe
+
+CORPUS = BuiltinMix()
+
+BUILTIN = Recipe(
+    model=TaggerConfig(
+        frontend=LogMel(
+            sample_rate=16000,
+            n_fft=512,
+            win_length=512,
+            hop_length=320,
+            n_mels=64,
+            fmin=40.0,
+            fmax=7900.0,
+            fmin_jitter=1,
+            fmax_jitter=1,
+        ),
+        encoder=ResidualCNN(widths=(24, 48, 96, 192), stem=24, dropout=0.2),
+        labels=CORPUS.labels,
+        clip_seconds=5.0,
+        padding="loop",
+    ),
+    corpus=CORPUS,
+    epochs=60,
+    batch_size=32,
+    augment=Augment(
+        crop=True,
+        gain_db=6.0,
+        equalizer_db=6.0,
+        low_pass=0.25,
+        stretch=0.25,
+        warp=0.06,
+        mixup=Mixup(alpha=0.3, share=0.7),
+        freq_mask=12,
+        time_mask=35,
+        n_masks=2,
+    ),
+    optimizer=AdamW(lr=2e-3, weight_decay=1e-2),
+    averaging=EMA(decay=0.995),
+    weights="fp16",
+)
+"""16 kHz, because that is what all of its clips have: nothing above 8 kHz may tell a class by its archive."""

@@ -1,0 +1,157 @@
+"""The loop on tones that it can tell apart, made here."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from earmark.config import ConfigError, override
+from earmark.data import ESC50, BuiltinMix
+from earmark.encoders import PaSST, Patchout, ResidualCNN
+from earmark.evaluation import evaluate
+from earmark.frontends import LogMel
+from earmark.models import TaggerConfig, load
+from earmark.recipes import RECIPES
+from earmark.training import EMA, AdamW, Augment, Mixup, Recipe, train
+from earmark.training.objectives import classification_loss
+from earmark.training.optimization import WeightAverage
+from earmark.training.supervised import TrainingError
+
+RATE = 8000
+TARGETS = (0, 1, 10, 11, 12, 20, 21, 38, 40, 41)
+CORPUS = ESC50(esc10=True)
+TINY = Recipe(
+    model=TaggerConfig(
+        frontend=LogMel(
+            sample_rate=RATE, n_fft=256, win_length=256, hop_length=160, n_mels=32, fmax=4000.0, fmax_jitter=1
+        ),
+        encoder=ResidualCNN(n_bands=32, widths=(8, 16), stem=8),
+        labels=CORPUS.labels,
+        clip_seconds=0.5,
+        padding="loop",
+    ),
+    corpus=CORPUS,
+    epochs=8,
+    batch_size=8,
+    augment=Augment(crop=True, gain_db=3, mixup=Mixup(share=0.3), freq_mask=3, time_mask=4),
+    optimizer=AdamW(lr=1e-2),
+    averaging=EMA(decay=0.9),
+)
+
+
+@pytest.fixture(scope="module")
+def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ESC-10's layout; each class is a pitch, five clips a class, one for each fold."""
+    root = tmp_path_factory.mktemp("tones")
+    (root / "audio").mkdir()
+    rng = np.random.default_rng(0)
+    with (root / "metadata.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["filename", "fold", "label", "esc50_target", "source_id"])
+        for place, target in enumerate(TARGETS):
+            for fold in range(1, 6):
+                time = np.arange(RATE // 2) / RATE
+                pitch = 200.0 * 1.3**place * rng.uniform(0.97, 1.03)
+                wave = 0.3 * np.sin(2 * np.pi * pitch * time) + 0.01 * rng.standard_normal(len(time))
+                name = f"{fold}-{place}-A-{target}.flac"
+                soundfile.write(root / "audio" / name, wave, RATE)
+                writer.writerow([name, fold, "x", target, place])
+    return root
+
+
+def test_it_learns_what_can_be_learned_and_writes_a_model_that_tags(tones: Path, tmp_path: Path) -> None:
+    losses: list[float] = []
+    train(TINY, tones, tmp_path / "run", report=lambda metrics: losses.append(metrics["loss"]))
+    assert losses[-1] < 0.7 * losses[0]
+    split = CORPUS.read(tones)
+    report = evaluate(load(tmp_path / "run"), split.test, split.labels)
+    assert report.clips == 10
+    assert not report.failed
+    assert report.top1 >= 0.8
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 8
+    assert Recipe.from_dict(json.loads((tmp_path / "run" / "recipe.json").read_text())) == TINY
+
+
+@pytest.mark.parametrize("patchout", [Patchout(), Patchout(time=1, patches=1)])
+def test_the_same_seed_gives_the_same_weights_bit_for_bit(tones: Path, patchout: Patchout) -> None:
+    encoder = PaSST(n_bands=32, max_frames=30, dim=16, depth=1, heads=2, stride=(8, 6), patchout=patchout)
+    recipe = TINY.replace(model=TINY.model.replace(encoder=encoder), epochs=1)
+    torch.manual_seed(123)
+    first = train(recipe, tones).state_dict()
+    torch.rand(17)  # what the world draws in between must not matter
+    second = train(recipe, tones).state_dict()
+    other = train(recipe.replace(seed=1), tones).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_before_the_step(tones: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"the loss is (nan|inf).*not applied"):
+        train(TINY.replace(optimizer=AdamW(lr=1e25), averaging=None), tones, tmp_path / "run")
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten(tones: Path, tmp_path: Path) -> None:
+    (tmp_path / "recipe.json").write_text("{}")
+    with pytest.raises(ConfigError, match="already holds a run"):
+        train(TINY, tones, tmp_path)
+
+
+def test_a_missing_corpus_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no table of ESC-50 or ESC-10 under"):
+        train(TINY, tmp_path)
+
+
+def test_clips_that_cannot_be_decoded_are_named_and_end_the_run_when_many(
+    tones: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "audio").mkdir()
+    (tmp_path / "metadata.csv").write_text((tones / "metadata.csv").read_text())
+    for path in (tones / "audio").iterdir():
+        (tmp_path / "audio" / path.name).write_bytes(
+            path.read_bytes() if path.name[0] != "2" else b"no audio"
+        )
+    with pytest.raises(TrainingError, match="10 of 40 training clips cannot be decoded"):
+        train(TINY, tmp_path)
+    assert "2-0-A-0.flac" in caplog.text
+
+
+def test_the_average_forgets_its_start_and_follows_the_weights() -> None:
+    model = torch.nn.Linear(2, 1, bias=False)
+    torch.nn.init.zeros_(model.weight)
+    average = WeightAverage(model, decay=0.9)
+    torch.nn.init.ones_(model.weight)
+    for _ in range(60):
+        average.update(model)
+    assert float(average.average["weight"].mean()) > 0.99
+
+
+def test_one_loss_for_each_kind_of_labels() -> None:
+    logits = torch.randn(4, 5)
+    targets = torch.eye(5)[:4]
+    torch.testing.assert_close(
+        classification_loss(logits, targets, exclusive=True),
+        torch.nn.functional.cross_entropy(logits, torch.arange(4)),
+    )
+    torch.testing.assert_close(
+        classification_loss(logits, targets, exclusive=False),
+        torch.nn.functional.binary_cross_entropy_with_logits(logits, targets),
+    )
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_survives_json_and_overrides(name: str) -> None:
+    recipe = RECIPES[name]
+    assert Recipe.from_dict(recipe.to_dict()) == recipe
+    assert override(recipe, ["corpus.fold=3", "optimizer.lr=0.5"]).optimizer.lr == 0.5
+    with pytest.raises(ConfigError, match="did you mean 'epochs'"):
+        override(recipe, ["epoch=3"])
+
+
+def test_a_model_with_other_labels_than_its_corpus_is_no_recipe() -> None:
+    with pytest.raises(ConfigError, match="the model has 10 labels but the corpus has 70"):
+        TINY.replace(corpus=BuiltinMix())
