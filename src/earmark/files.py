@@ -1,14 +1,14 @@
 """The one routine by which anything that is kept reaches the disk."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 
 @contextmanager
-def commit(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def commit(path: str | os.PathLike[str]) -> Generator[BinaryIO, None, None]:
     """Open a file for writing that appears under its name whole, or not at all.
 
     The bytes go to a temporary name in the same folder, are fsynced, renamed over `path`, and the folder is

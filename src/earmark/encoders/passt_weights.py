@@ -119,7 +119,7 @@ def encoder_state(state: dict[str, Tensor], config: PaSST) -> dict[str, Tensor]:
     if found != config.table:
         raise ValueError(
             f"these weights have position tables for a {found[0]} x {found[1]} grid of patches but the model "
-            f"has {config.table[0]} x {config.table[1]}; build it with the stride and max_frames of the weights"
+            f"has {config.table[0]} x {config.table[1]}; build it with the weights' stride and max_frames"
         )
     return {key: tensor for key, tensor in state.items() if not key.startswith("head")}
 

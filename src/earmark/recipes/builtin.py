@@ -27,7 +27,7 @@ BUILTIN = Recipe(
         padding="loop",
     ),
     corpus=CORPUS,
-    epochs=60,
+    epochs=40,
     batch_size=32,
     augment=Augment(
         crop=True,

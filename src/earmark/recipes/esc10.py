@@ -46,7 +46,7 @@ PASST_TINY = CNN.replace(
         clip_seconds=5.0,
         padding="loop",
     ),
-    epochs=100,
+    epochs=60,
     augment=AUGMENT.replace(mixup=Mixup(alpha=0.3, share=0.3), freq_mask=8, time_mask=20, n_masks=1),
     optimizer=AdamW(lr=1e-3, weight_decay=5e-2),
 )

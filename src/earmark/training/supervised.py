@@ -102,14 +102,15 @@ def _run_epochs(
             loss = batch_loss(recipe, model, waveforms, targets, batch.tolist(), epoch)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            if not bool(torch.isfinite(loss)):
+            value = float(loss.detach())
+            if not math.isfinite(value):
                 raise TrainingError(
-                    f"the loss is {float(loss)} at step {step}, epoch {epoch}; the step was not applied"
+                    f"the loss is {value} at step {step}, epoch {epoch}; the step was not applied"
                 )
             optimizer.step()
             if average:
                 average.update(model)
-            total += float(loss.detach()) * len(batch)
+            total += value * len(batch)
             step += 1
         yield {
             "epoch": epoch + 1,
@@ -154,7 +155,7 @@ def multi_hot(clips: list[Clip], split: Split) -> Float[Tensor, "clip class"]:
 
 def _decode_all(clips: list[Clip], model: Tagger) -> tuple[list[Clip], list[Int16[np.ndarray, "_"]]]:
     """Decode the training clips; the few that fail are left out, after `decode` has named them."""
-    decoded = decode(clips, model.sample_rate, max_seconds=600)
+    decoded = decode(clips, model.sample_rate, max_seconds=600.0)
     kept = [(clip, waveform) for clip, waveform in zip(clips, decoded, strict=True) if waveform is not None]
     if len(kept) < 0.99 * len(clips):
         raise TrainingError(

@@ -1,0 +1,89 @@
+"""The command line: one short file for each verb, imported when it is called."""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from cyclopts import App, CycloptsError
+
+from earmark import __version__
+from earmark.cli.words import STDIN, Stopped, tell
+
+app = App(name="earmark", help="Tag, embed and learn sound.", version=__version__)
+app.command("earmark.cli.tag:tag", name="tag", help="Say what is heard in recordings.")
+app.command("earmark.cli.embed:embed", name="embed", help="Turn recordings into vectors.")
+app.command("earmark.cli.show:show", name="show", help="Describe a model.")
+app.command("earmark.cli.train:recipes", name="recipes", help="List the training recipes.")
+app.command("earmark.cli.train:train", name="train", help="Train a model by a recipe.")
+app.command("earmark.cli.evaluate:evaluate", name="evaluate", help="Count on a held-out fold.")
+app.command("earmark.cli.evaluate:crossval", name="crossval", help="Train and count fold by fold.")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit.
+
+    The exit status is 0 if all went well, 1 if some items failed, 2 for a wrong call, 74 if the output cannot
+    be written, 130 after Ctrl-C and 143 after a request to terminate.
+
+    Args:
+        arguments: what stands behind the command's name; `sys.argv` if None.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        status = _run([STDIN if token == "-" else token for token in given])
+        _flush()
+    except KeyboardInterrupt:
+        status = 128 + signal.SIGINT
+    except Stopped as stopped:
+        status = 128 + stopped.signal
+    sys.exit(status)
+
+
+def _run(tokens: Sequence[str]) -> int:
+    try:
+        status = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        tell(f"{error}".strip().rstrip(".") + "; see `earmark --help`, or `--help` behind a command")
+        return 2
+    except BrokenPipeError:
+        return 0  # whoever read our output has had enough
+    except Exception as error:
+        return _explained(error)
+    return status if isinstance(status, int) else 0
+
+
+def _explained(error: Exception) -> int:
+    """The sentence and the exit status for an error that has them; any other is a bug and stays one."""
+    from earmark.config import ConfigError
+    from earmark.inference.journal import OutputError
+    from earmark.inference.process import DecoderError
+
+    torch = sys.modules.get("torch")  # an error of torch's can only come where it is imported
+    tell_apart: dict[type[Exception], int] = {OutputError: 74, ConfigError: 2, DecoderError: 1}
+    if torch is not None:
+        from earmark.models.checkpoint import CheckpointError
+
+        tell_apart[CheckpointError] = 2
+    for kind, status in tell_apart.items():
+        if isinstance(error, kind):
+            tell(str(error))
+            return status
+    if torch is not None and isinstance(error, torch.OutOfMemoryError):
+        tell("the device has too little memory for this; try a smaller --batch")
+        return 1
+    raise error
+
+
+def _flush() -> None:
+    """Flush here, where a closed pipe can be caught, and not while the interpreter ends."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    raise Stopped(number)

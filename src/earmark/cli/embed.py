@@ -1,0 +1,71 @@
+"""`earmark embed`: turn recordings into vectors."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from earmark.cli.words import given
+
+
+def embed(
+    paths: list[str],
+    /,
+    *,
+    out: Path,
+    level: Literal["clip", "frame"] = "clip",
+    model: str = "builtin",
+    window: float | None = None,
+    hop: float | None = None,
+    device: str = "cpu",
+    batch: int = 16,
+    workers: int | None = None,
+    resume: Annotated[bool, Parameter(negative="")] = False,
+    on_truncated: Literal["error", "keep"] = "error",
+) -> int:
+    """Turn recordings into vectors.
+
+    A file that cannot be heard is named on standard error and in the output; the others are done, and the
+    exit status is 1.
+
+    Args:
+        paths: files, folders, globs, or - for standard input.
+        out: write to this file, .npz, .parquet or .safetensors; it appears when all is done.
+        level: a vector for each file or window (clip), or for each frame that the model encodes (frame).
+        model: a name, a checkpoint file, or the folder of a training run.
+        window: seconds; a vector for each stretch of this length, instead of one for the file.
+        hop: seconds from the start of one window to the next; the window if not given.
+        device: where the model computes, such as cuda.
+        batch: windows that go through the model together.
+        workers: decoder processes; 0 decodes in this one.
+        resume: go on with what a stopped run with this --out left; or add to a finished .parquet.
+        on_truncated: refuse files that are cut off (error), or hear what is there (keep).
+    """
+    from earmark.cli.batch import Batch, Hear, run_batch
+    from earmark.inference import formats
+    from earmark.inference.settings import EmbedSettings, Run
+    from earmark.inference.sources import Search
+
+    settings = EmbedSettings(level=level, window=window, hop=hop)
+    run = Run(device=device, batch=batch, workers=workers, on_truncated=on_truncated)
+
+    def prepare() -> Hear:
+        from earmark.inference.embedding import embed_items, ready_to_embed
+
+        encoder = ready_to_embed(model, device)
+        return lambda items, pool: embed_items(items, encoder, settings, run, pool)
+
+    return run_batch(
+        Batch(
+            search=Search(given(paths)),
+            run=run,
+            form=formats.choose(out, None, formats.EMBED_SUFFIXES),
+            out=out,
+            resume=resume,
+            settings={"verb": "embed", "model": model, "on_truncated": on_truncated, **settings.to_dict()},
+            prepare=prepare,
+            record=formats.of_embeddings,
+            write=formats.write_embeddings,
+            earlier=formats.read_embeddings,
+        )
+    )

@@ -1,0 +1,79 @@
+"""`earmark tag`: say what is heard."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from earmark.cli.words import given
+
+Flag = Parameter(negative="")
+
+
+def tag(
+    paths: list[str],
+    /,
+    *,
+    model: str = "builtin",
+    top: int = 5,
+    threshold: float = 0.0,
+    window: float | None = None,
+    hop: float | None = None,
+    form: Annotated[
+        Literal["text", "json", "jsonl", "csv", "audacity", "parquet"] | None, Parameter(name="--format")
+    ] = None,
+    out: Path | None = None,
+    device: str = "cpu",
+    batch: int = 16,
+    workers: int | None = None,
+    resume: Annotated[bool, Flag] = False,
+    on_truncated: Literal["error", "keep"] = "error",
+) -> int:
+    """Say what is heard in recordings.
+
+    A file that cannot be heard is named on standard error and in the output; the others are done, and the
+    exit status is 1.
+
+    Args:
+        paths: files, folders, globs, or - for standard input.
+        model: a name, a checkpoint file, or the folder of a training run.
+        top: at most so many tags for each file or window.
+        threshold: leave out tags of a lower score, 0 to 1.
+        window: seconds; tags for each stretch of this length, instead of one set for the file.
+        hop: seconds from the start of one window to the next; the window if not given.
+        form: of the output; by the suffix of --out if not given, else text.
+        out: write to this file, which appears when all is done.
+        device: where the model computes, such as cuda.
+        batch: windows that go through the model together.
+        workers: decoder processes; 0 decodes in this one.
+        resume: go on with what a stopped run with this --out left; or add to a finished .jsonl or .parquet.
+        on_truncated: refuse files that are cut off (error), or hear what is there (keep).
+    """
+    from earmark.cli.batch import Batch, Hear, run_batch
+    from earmark.inference import formats
+    from earmark.inference.settings import Run, TagSettings
+    from earmark.inference.sources import Search
+
+    settings = TagSettings(top=top, threshold=threshold, window=window, hop=hop)
+    run = Run(device=device, batch=batch, workers=workers, on_truncated=on_truncated)
+
+    def prepare() -> Hear:
+        from earmark.inference.tagging import ready_to_tag, tag_items
+
+        tagger = ready_to_tag(model, device)
+        return lambda items, pool: tag_items(items, tagger, settings, run, pool)
+
+    return run_batch(
+        Batch(
+            search=Search(given(paths)),
+            run=run,
+            form=formats.choose(out, form, formats.TAG_SUFFIXES),
+            out=out,
+            resume=resume,
+            settings={"verb": "tag", "model": model, "on_truncated": on_truncated, **settings.to_dict()},
+            prepare=prepare,
+            record=formats.of_tags,
+            write=formats.write_tags,
+            earlier=formats.read_tags,
+        )
+    )

@@ -1,0 +1,30 @@
+"""What every verb says in the same way; imports nothing heavy, so that `--help` answers at once."""
+
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+
+STDIN = "\0stdin"
+"""How a lone `-` passes the parser, which takes it for an option; no argument can hold a zero byte."""
+
+
+class Stopped(BaseException):
+    """A request to terminate; not an `Exception`, so that nothing on the way takes it for an error."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.signal = number
+
+
+def given(paths: Iterable[str]) -> list[str]:
+    """Paths as they were typed; see `STDIN`."""
+    return ["-" if path == STDIN else path for path in paths]
+
+
+def tell(message: str) -> None:
+    """One line on standard error."""
+    from earmark.audio.errors import one_line
+
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(f"earmark: {one_line(message)}\n")
+        sys.stderr.flush()

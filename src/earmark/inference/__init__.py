@@ -1,0 +1,13 @@
+"""Audio of any length to tags and embeddings.
+
+The index of the room; nothing is imported here, so that decoder processes start without torch.
+
+- `tagging.tag`, `embedding.embed`: what people call.
+- `settings`: what is asked for (`TagSettings`, `EmbedSettings`) and where it runs (`Run`).
+- `sources`: files, folders and globs to a stream of items.
+- `worker`, `process`, `decoding`: decoding in processes of their own, ahead of the model.
+- `cutting`, `pipeline`: decoded blocks to windows, to full batches, to one outcome for each file.
+- `results`: `TagResult`, `EmbedResult`.
+- `journal`: what a killed run leaves behind and `--resume` goes on with.
+- `text`, `tables`, `arrays`, `formats`: results as people and programs read them.
+"""

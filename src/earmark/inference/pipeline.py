@@ -1,0 +1,218 @@
+"""Files through a model: decoded ahead, cut, batched with their neighbors, and sorted out again."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from earmark.audio import AudioError
+from earmark.config import ConfigError
+from earmark.inference.cutting import Cutter, Window, samples_of
+from earmark.inference.decoding import Pool, decode
+from earmark.inference.settings import Cut, Run
+from earmark.inference.sources import Item
+from earmark.models.tagger import Tagger
+
+Give = Literal["probabilities", "summary", "frames"]
+
+
+@dataclass
+class Row:
+    """A row in the making: a running sum over its windows, or the frames that were kept."""
+
+    start: int
+    stop: int
+    total: np.ndarray | None = None
+    weight: int = 0
+    frames: list[np.ndarray] = field(default_factory=list)
+    centers: list[np.ndarray] = field(default_factory=list)
+
+    def add(self, values: np.ndarray, weight: int) -> None:
+        """Count the values of a window by how much new audio it brought."""
+        weighted = values.astype(np.float64) * weight
+        self.total = weighted if self.total is None else self.total + weighted
+        self.weight += weight
+
+    def mean(self) -> np.ndarray:
+        """The weighted mean over windows."""
+        return np.zeros(0) if self.total is None else self.total / self.weight
+
+
+@dataclass
+class Outcome:
+    """What became of one item.
+
+    Attributes:
+        item: the item.
+        samples: its length at the model's rate.
+        rows: its rows in order; empty after an error.
+        error: why there are none.
+    """
+
+    item: Item
+    samples: int = 0
+    rows: list[Row] = field(default_factory=list)
+    error: Exception | None = None
+    waiting: int = 0
+    closed: bool = False
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is missing any more."""
+        return self.closed and not self.waiting
+
+    def expect(self, window: Window) -> None:
+        """Make room for the values of a window that is on its way."""
+        if window.row == len(self.rows):
+            self.rows.append(Row(window.row_start, window.stop))
+        row = self.rows[window.row]
+        row.stop = max(row.stop, window.stop)
+        self.samples = max(self.samples, window.stop)
+        self.waiting += 1
+
+    def fail(self, error: Exception) -> None:
+        """Give the item up."""
+        self.error, self.rows = self.error or error, []
+
+
+class Batcher:
+    """Collects windows of equal length, whichever files they are from, and computes them together."""
+
+    def __init__(self, model: Tagger, give: Give, batch: int) -> None:
+        self._model, self._give, self._batch = model, give, batch
+        self._device = next(model.parameters()).device
+        self._waiting: dict[int, list[tuple[Outcome, Window]]] = {}
+        self.held = 0
+
+    def add(self, outcome: Outcome, window: Window) -> None:
+        """Take a window; compute when its batch is full."""
+        length = len(window.samples)
+        self._waiting.setdefault(length, []).append((outcome, window))
+        self.held += length
+        if len(self._waiting[length]) == self._batch:
+            self._flush(length)
+
+    def finish(self, outcome: Outcome) -> None:
+        """Compute whatever an outcome still waits for."""
+        for length in list(self._waiting):
+            if any(waiting is outcome for waiting, _ in self._waiting[length]):
+                self._flush(length)
+
+    def flush_fullest(self) -> None:
+        """Compute the batch that holds most samples."""
+        if self._waiting:
+            self._flush(max(self._waiting, key=lambda length: length * len(self._waiting[length])))
+
+    def _flush(self, length: int) -> None:
+        entries = self._waiting.pop(length)
+        self.held -= length * len(entries)
+        values = self._compute(np.stack([window.samples for _, window in entries]))
+        for (outcome, window), value in zip(entries, values, strict=True):
+            outcome.waiting -= 1
+            if not np.isfinite(value).all():
+                outcome.fail(AudioError(outcome.item.name, "the model's output for it is not finite"))
+            elif outcome.error is None:
+                self._keep(outcome.rows[window.row], window, value)
+
+    @torch.inference_mode()
+    def _compute(self, waveforms: Float[np.ndarray, "batch sample"]) -> Float[np.ndarray, "batch ..."]:
+        waveform = torch.from_numpy(waveforms).to(self._device)
+        if self._give == "probabilities":
+            given = self._model.probabilities(self._model(waveform))
+        else:
+            given = getattr(self._model.encode(waveform), self._give)
+        return given.float().cpu().numpy()
+
+    def _keep(self, row: Row, window: Window, value: np.ndarray) -> None:
+        if self._give != "frames":
+            row.add(value, window.stop - window.fresh)
+            return
+        rate, spacing = self._model.sample_rate, self._model.frame_seconds
+        centers = window.start / rate + self._model.first_frame_seconds + spacing * np.arange(len(value))
+        kept = (centers >= window.fresh / rate) & (centers < window.stop / rate)
+        if not kept.any() and window.fresh == row.start:
+            kept[0] = True  # a sound shorter than a frame still has one
+        row.frames.append(value[kept])
+        row.centers.append(centers[kept])
+
+
+def run_through(
+    items: Iterable[Item], model: Tagger, give: Give, *, cut: Cut, run: Run, pool: Pool | None = None
+) -> Iterator[Outcome]:
+    """Hear items and give one outcome for each, in their order.
+
+    Windows of different files share batches.  What is in memory does not grow with the length of a file (its
+    rows aside) or with their number: a bounded number of files is under way at any time.
+
+    Args:
+        items: what to hear.
+        model: what to hear it with; it is in eval mode while this runs.
+        give: probabilities or summaries, averaged over each row; or frames.
+        cut: how a file becomes rows.
+        run: batch size and what to do with truncated files.
+        pool: decoder processes; None decodes in this process.
+    """
+    cutter = _cutter(model, cut)
+    batcher = Batcher(model, give, run.batch)
+    under_way: deque[Outcome] = deque()
+    was_training = model.training
+    model.eval()
+    try:
+        for item, blocks in decode(items, model.sample_rate, run, pool):
+            outcome = Outcome(item)
+            under_way.append(outcome)
+            _hear(outcome, cutter.cut(blocks), batcher, hold=2 * run.batch * cutter.clip)
+            if len(under_way) > 4 * run.batch:
+                batcher.finish(under_way[0])
+            while under_way and under_way[0].done:
+                yield under_way.popleft()
+        while under_way:
+            batcher.finish(under_way[0])
+            yield under_way.popleft()
+    finally:
+        model.train(was_training)
+
+
+def _hear(outcome: Outcome, windows: Iterator[Window], batcher: Batcher, hold: int) -> None:
+    try:
+        for window in windows:
+            if outcome.error is not None:
+                continue  # given up, but what is decoded must be read to its end
+            outcome.expect(window)
+            batcher.add(outcome, window)
+            if batcher.held > hold:
+                batcher.flush_fullest()
+    except (AudioError, TypeError) as error:  # TypeError: an array without its rate, and the like
+        outcome.fail(error)
+    outcome.closed = True
+
+
+def _cutter(model: Tagger, cut: Cut) -> Cutter:
+    row, hop = samples_of(cut, model.sample_rate)
+    return Cutter(
+        sample_rate=model.sample_rate,
+        clip=max(1, round(model.config.clip_seconds * model.sample_rate)),
+        padding=model.config.padding,
+        shortest=model.min_samples,
+        row=row,
+        hop=hop,
+    )
+
+
+def place(model: Tagger, device: str | None) -> Tagger:
+    """Move a model to a device.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
+    if device is None:
+        return model
+    try:
+        return model.to(device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigError(f"device {device!r} cannot be used here ({reason}); try device 'cpu'") from None

@@ -1,0 +1,123 @@
+"""What is asked for, and where it runs; checked once, at the door."""
+
+import math
+import os
+from typing import Literal, TypedDict
+
+from pydantic import model_validator
+
+from earmark.config import Frozen
+
+
+class Cut(Frozen):
+    """How a file becomes rows.
+
+    Attributes:
+        window: seconds of audio in a row; None for one row that holds the whole file.
+        hop: seconds from the start of one row to the start of the next; the window if None.
+
+    Example:
+        >>> Cut(window=2.0).hop_seconds
+        2.0
+        >>> Cut(hop=1.0)
+        Traceback (most recent call last):
+        earmark.config.ConfigError: hop is 1.0 but no window is given; give a window in seconds too
+    """
+
+    window: float | None = None
+    hop: float | None = None
+
+    @model_validator(mode="after")
+    def _check_cut(self) -> "Cut":
+        for name, value in (("window", self.window), ("hop", self.hop)):
+            if value is not None and not (0 < value < math.inf):
+                raise ValueError(f"{name} is {value}; give seconds above 0")
+        if self.window is None and self.hop is not None:
+            raise ValueError(f"hop is {self.hop} but no window is given; give a window in seconds too")
+        return self
+
+    @property
+    def hop_seconds(self) -> float | None:
+        """Seconds from row to row; None where there is one row."""
+        return self.window if self.hop is None else self.hop
+
+
+class TagSettings(Cut):
+    """What a tagging run shall give.
+
+    Attributes:
+        top: at most so many tags in a row, best first.
+        threshold: tags of a lower score are left out, 0 to 1.
+    """
+
+    top: int = 5
+    threshold: float = 0.0
+
+    @model_validator(mode="after")
+    def _check_tags(self) -> "TagSettings":
+        if self.top < 1:
+            raise ValueError(f"top is {self.top}; give 1 or more")
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(f"threshold is {self.threshold}; scores are probabilities, give 0 to 1")
+        return self
+
+
+class EmbedSettings(Cut):
+    """What an embedding run shall give.
+
+    Attributes:
+        level: one vector for each row ("clip") or for each encoded frame ("frame").
+    """
+
+    level: Literal["clip", "frame"] = "clip"
+
+
+class Run(Frozen):
+    """Where and how a run computes; nothing here changes what comes out.
+
+    Attributes:
+        device: such as "cpu" or "cuda"; None leaves a model where it is.
+        batch: windows that go through the model together.
+        workers: decoder processes; 0 decodes in this process, None chooses by what there is to do.
+        timeout: seconds without progress after which a file is given up; only with workers.
+        on_truncated: "error" refuses files that are cut off, "keep" takes what decodes, with a warning.
+    """
+
+    device: str | None = None
+    batch: int = 16
+    workers: int | None = None
+    timeout: float = 60.0
+    on_truncated: Literal["error", "keep"] = "error"
+
+    @model_validator(mode="after")
+    def _check(self) -> "Run":
+        if not 1 <= self.batch <= 65536:
+            raise ValueError(f"batch is {self.batch}; give 1 to 65536 windows")
+        if self.workers is not None and not 0 <= self.workers <= 256:
+            raise ValueError(f"workers is {self.workers}; give 0 (decode in this process) to 256")
+        if not self.timeout > 0:
+            raise ValueError(f"timeout is {self.timeout}; give seconds above 0")
+        return self
+
+    def decoders(self, many: bool) -> int:
+        """How many decoder processes to start for one file or for many."""
+        if os.name != "posix":
+            return 0  # time limits rest on poll(), which other systems do not have for pipes
+        if self.workers is not None:
+            return self.workers
+        return min(4, cores()) if many else 1
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class RunOptions(TypedDict, total=False):
+    """The fields of `Run` as keyword arguments of `tag` and `embed`."""
+
+    device: str | None
+    batch: int
+    workers: int | None
+    timeout: float
+    on_truncated: Literal["error", "keep"]

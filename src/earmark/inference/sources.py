@@ -1,0 +1,192 @@
+"""What people point at (files, folders, globs, `-`) to a stream of items."""
+
+# A Path would tidy names up, but results must call a file exactly what its user did.
+# ruff: noqa: PTH112, PTH116, PTH118, PTH122, PTH207, PTH208, SIM905
+import glob
+import os
+import stat
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import NamedTuple
+
+from earmark.audio import Source, displayable
+
+FORMS = (b"WAVE", b"AVI ", b"AIFF", b"AIFC", b"8SVX")
+EXTENSIONS = frozenset(
+    (
+        "3g2 3gp 8svx aac ac3 adts afc aif aifc aiff amr ape asf au avi bwf caf dts eac3 flac flv gsm "
+        "ircam m2ts m4a m4b m4r m4v mka mkv mov mp1 mp2 mp3 mp4 mpc mpeg mpg mpga mts nist oga ogg ogv "
+        "opus paf rf64 snd sph spx svx tta voc w64 wav wave weba webm wma wmv wv "
+    ).split()
+)
+"""Names that say audio or video; such a file in a folder is always answered, if only by an error."""
+
+
+class Item(NamedTuple):
+    """One thing to be heard.
+
+    Attributes:
+        name: how results and errors call it, printable.
+        source: where its audio comes from; None where there is nothing to open.
+        error: why there is nothing to open.
+    """
+
+    name: str
+    source: Source | None
+    error: str | None = None
+
+
+def item_of(source: "Source | Item") -> Item:
+    """An item for any source that Python callers give.
+
+    Example:
+        >>> item_of("sounds/dog.wav").name
+        'sounds/dog.wav'
+        >>> item_of(b"RIFF").name
+        '<bytes>'
+    """
+    if isinstance(source, Item):
+        return source
+    if isinstance(source, str | os.PathLike):
+        return Item(displayable(source), os.fsdecode(source))
+    if isinstance(source, bytes):
+        return Item("<bytes>", source)
+    if isinstance(source, tuple):
+        return Item("<array>", source)
+    name = getattr(source, "name", None)
+    return Item(displayable(name) if isinstance(name, str) else "<file>", source)
+
+
+class Search:
+    """Walks paths one by one, in order, as long as it is iterated.
+
+    Folders are walked in sorted order, with folders behind symbolic links, each once.  Only the names of one
+    folder at a time (and of those above it) are in memory.
+
+    Args:
+        paths: files, folders, globs for shells that leave them alone, or `-` for standard input.  A file that
+            is named is taken whatever it is called; in a folder those with a known extension are taken, and
+            others whose first bytes say audio.
+
+    Attributes:
+        skipped: how many files in folders were passed over so far, as they are no audio.
+
+    Example:
+        >>> [item.error for item in Search(["no/such/file.wav"])]
+        ['there is no such file or folder']
+    """
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self.paths = list(paths)
+        self.skipped = 0
+
+    def __iter__(self) -> Iterator[Item]:
+        self.skipped = 0
+        for path in self.paths:
+            if path == "-":
+                yield Item("-", sys.stdin.buffer)
+            elif os.path.lexists(path):
+                yield from self._top(path)
+            elif glob.has_magic(path):
+                yield from self._glob(path)
+            else:
+                yield _failure(path, "there is no such file or folder")
+
+    @property
+    def single(self) -> bool:
+        """Whether the paths name one file at the most."""
+        return len(self.paths) == 1 and os.path.lexists(self.paths[0]) and not os.path.isdir(self.paths[0])
+
+    def _glob(self, pattern: str) -> Iterator[Item]:
+        found = False
+        for path in sorted(glob.iglob(pattern, recursive=True, include_hidden=False)):
+            found = True
+            yield from self._top(path)
+        if not found:
+            yield _failure(pattern, "no file matches this pattern")
+
+    def _top(self, path: str) -> Iterator[Item]:
+        if os.path.isdir(path):
+            yield from self._answered(path, set())
+        else:
+            yield item_of(path)
+
+    def _answered(self, folder: str, visited: set[tuple[int, int]]) -> Iterator[Item]:
+        """A folder that somebody asked for by name: silence would be no answer."""
+        found = False
+        for item in self._folder(folder, visited):
+            found = True
+            yield item
+        if not found:
+            yield _failure(folder, "is a folder without any audio file")
+
+    def _folder(self, folder: str, visited: set[tuple[int, int]]) -> Iterator[Item]:
+        try:
+            state = os.stat(folder)
+            if (state.st_dev, state.st_ino) in visited:
+                return
+            visited.add((state.st_dev, state.st_ino))
+            names = sorted(os.listdir(folder))
+        except OSError as error:
+            yield _failure(folder, f"cannot be listed ({error.strerror})")
+            return
+        for name in names:
+            yield from self._entry(os.path.join(folder, name), visited)
+
+    def _entry(self, path: str, visited: set[tuple[int, int]]) -> Iterator[Item]:
+        known = os.path.splitext(path)[1][1:].lower() in EXTENSIONS
+        if os.path.isdir(path):
+            yield from (self._answered if known else self._folder)(path, visited)
+        elif known or _sounds(path):
+            yield item_of(path)
+        else:
+            self.skipped += 1
+
+
+def _failure(path: str, reason: str) -> Item:
+    return Item(displayable(path), None, reason)
+
+
+def _sounds(path: str) -> bool:
+    """Whether the first bytes of a regular file say audio."""
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        try:
+            return stat.S_ISREG(os.fstat(descriptor).st_mode) and looks_like_audio(os.read(descriptor, 4096))
+        finally:
+            os.close(descriptor)
+    return False
+
+
+def looks_like_audio(head: bytes) -> bool:
+    """Whether these are the first bytes of a container that holds sound.
+
+    Example:
+        >>> looks_like_audio(b"fLaC" + bytes(30)), looks_like_audio(b"# notes")
+        (True, False)
+    """
+    chunked = head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM") and head[8:12] in FORMS
+    starts = (
+        b"fLaC",
+        b"OggS",
+        b"ID3",
+        b"caff",
+        b".snd",
+        b"riff\x2e\x91",
+        b"\x1aE\xdf\xa3",
+        b"FLV\x01",
+        b"0&\xb2u",
+    )
+    transport = head[:1] == head[188:189] == head[376:377] == b"G"
+    return chunked or transport or head.startswith(starts) or head[4:8] == b"ftyp" or _mpeg_frames(head)
+
+
+def _mpeg_frames(head: bytes) -> bool:
+    """Two bytes of sync are chance; a legal MPEG-audio or ADTS header is not quite."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+        return False
+    if head[1] & 0xF6 == 0xF0:
+        return head[2] >> 2 & 15 <= 12  # ADTS: a known rate
+    layer, bitrate, rate = head[1] >> 1 & 3, head[2] >> 4, head[2] >> 2 & 3
+    return layer != 0 and 0 < bitrate < 15 and rate != 3 and head[1] >> 3 & 3 != 1

@@ -1,0 +1,247 @@
+"""Tags as programs read them: text, JSON, CSV, Audacity labels, parquet.
+
+Each function turns results, one after another, into pieces of the output, so that memory stays flat.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from itertools import groupby
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from earmark.audio import AudioError, displayable
+from earmark.audio.errors import one_line
+from earmark.config import ConfigError
+from earmark.inference import text
+from earmark.inference.results import Tag, TagResult, TagRow
+
+COLUMNS = ("path", "start", "end", "label", "score", "error")
+DIGITS = 6
+CHUNK_ROWS = 50_000
+
+
+def as_text(results: Iterable[TagResult]) -> Iterator[str]:
+    """For people: see `earmark.inference.text`."""
+    for result in results:
+        yield "\n".join(text.lines(result)) + "\n"
+
+
+def rows(result: TagResult) -> Iterator[dict[str, Any]]:
+    """The JSON rows of a result.
+
+    Example:
+        >>> list(rows(TagResult("a.wav", 2.0, (TagRow("a.wav", 0.0, 2.0, (Tag("Dog", 0.5),)),))))
+        [{'path': 'a.wav', 'start': 0.0, 'end': 2.0, 'tags': [{'label': 'Dog', 'score': 0.5}]}]
+        >>> list(rows(TagResult("b.wav", 0.0, (), AudioError("b.wav", "the file is empty"))))
+        [{'path': 'b.wav', 'error': 'the file is empty'}]
+    """
+    if result.error is not None:
+        yield {"path": result.path, "error": reason(result.error)}
+    for row in result.rows:
+        tags = [{"label": tag.label, "score": round(tag.score, DIGITS)} for tag in row.tags]
+        yield {
+            "path": row.path,
+            "start": round(row.start, DIGITS),
+            "end": round(row.end, DIGITS),
+            "tags": tags,
+        }
+
+
+def as_jsonl(results: Iterable[TagResult]) -> Iterator[str]:
+    """One JSON row a line."""
+    for result in results:
+        yield "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(result))
+
+
+def as_json(results: Iterable[TagResult]) -> Iterator[str]:
+    """One JSON array of rows."""
+    before = "[\n"
+    for result in results:
+        for row in rows(result):
+            yield before + json.dumps(row, ensure_ascii=False)
+            before = ",\n"
+    yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+def as_csv(results: Iterable[TagResult]) -> Iterator[str]:
+    """One line for each path, range and tag; a range without tags has a line without label."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for result in results:
+        writer.writerows(flat(result))
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+    yield buffer.getvalue()
+
+
+def as_audacity(results: Iterable[TagResult], single: bool) -> Iterator[str]:
+    """A label track: start, end, label, by tabs.
+
+    Audacity knows one track a file: with several sources each label begins with the source's name.  Sources
+    that failed have no line.
+    """
+    for result in results:
+        before = "" if single else one_line(result.path) + ": "
+        yield "".join(
+            f"{row.start:.6f}\t{row.end:.6f}\t{before}{one_line(tag.label)}\n"
+            for row in result.rows
+            for tag in row.tags
+        )
+
+
+def flat(result: TagResult) -> Iterator[tuple[Any, ...]]:
+    """Rows of `COLUMNS`, None where there is nothing to say."""
+    if result.error is not None:
+        yield (result.path, None, None, None, None, reason(result.error))
+    for row in result.rows:
+        place = (row.path, round(row.start, DIGITS), round(row.end, DIGITS))
+        for tag in row.tags:
+            yield (*place, tag.label, round(tag.score, DIGITS), None)
+        if not row.tags:
+            yield (*place, None, None, None)
+
+
+def write_parquet(file: BinaryIO, results: Iterable[TagResult]) -> None:
+    """A parquet file of `COLUMNS`, in row groups of bounded size."""
+    arrow, parquet = pyarrow()
+    types = (
+        arrow.string(),
+        arrow.float64(),
+        arrow.float64(),
+        arrow.string(),
+        arrow.float64(),
+        arrow.string(),
+    )
+    schema = arrow.schema(list(zip(COLUMNS, types, strict=True)))
+    with parquet.ParquetWriter(file, schema) as writer:
+        for chunk in chunks((row for result in results for row in flat(result)), CHUNK_ROWS):
+            columns = [
+                arrow.array(column, kind)
+                for column, kind in zip(zip(*chunk, strict=True), types, strict=True)
+            ]
+            writer.write_table(arrow.Table.from_arrays(columns, schema=schema))
+
+
+def read_jsonl(path: Path) -> Iterator[TagResult]:
+    """Results back from JSON lines; of a torn last line its whole source is dropped, as it was not finished.
+
+    Raises:
+        ConfigError: a line that is no such row.
+    """
+    with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+        yield from _grouped(_parsed(path, file))
+
+
+def read_parquet(path: Path) -> Iterator[TagResult]:
+    """Results back from parquet.
+
+    Raises:
+        ConfigError: not a parquet file of `COLUMNS`.
+    """
+    yield from _grouped(_unflattened(path))
+
+
+def _parsed(path: Path, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(lines, 1):
+        try:
+            row: dict[str, Any] = json.loads(line)
+            valid = isinstance(row["path"], str) and (
+                "error" in row or {"start", "end", "tags"} <= row.keys()
+            )
+        except (ValueError, KeyError, TypeError):
+            if not line.endswith("\n"):
+                yield {"torn": True}
+                return
+            row, valid = {}, False
+        if not valid:
+            raise ConfigError(
+                f"{displayable(path)}: line {number} is no row of earmark's; it cannot be resumed"
+            )
+        yield row
+
+
+def _unflattened(path: Path) -> Iterator[dict[str, Any]]:
+    """JSON rows from flat ones: neighbors of the same path and range belong together."""
+    _, parquet = pyarrow()
+    try:
+        with parquet.ParquetFile(path) as file:
+            if tuple(file.schema_arrow.names) != COLUMNS:
+                raise ValueError("its columns are others")
+            entries = (entry for batch in file.iter_batches() for entry in batch.to_pylist())
+            for (name, start, end), group in groupby(
+                entries, lambda row: (row["path"], row["start"], row["end"])
+            ):
+                members = list(group)
+                if members[0]["error"] is not None:
+                    yield from ({"path": name, "error": member["error"]} for member in members)
+                else:
+                    tags = [
+                        {"label": m["label"], "score": m["score"]} for m in members if m["label"] is not None
+                    ]
+                    yield {"path": name, "start": start, "end": end, "tags": tags}
+    except (ValueError, OSError) as error:
+        raise ConfigError(
+            f"{displayable(path)}: is no parquet file of earmark's ({error}); it cannot be resumed"
+        ) from None
+
+
+def _grouped(entries: Iterator[dict[str, Any]]) -> Iterator[TagResult]:
+    """Rows to results: a new one where the path changes or time jumps back."""
+    held: list[TagRow] = []
+    for entry in entries:
+        if "torn" in entry:
+            return
+        row = None if "error" in entry else _row(entry)
+        if held and (row is None or row.path != held[0].path or row.start <= held[-1].start):
+            yield TagResult(held[0].path, held[-1].end, tuple(held))
+            held = []
+        if row is None:
+            yield TagResult(entry["path"], 0.0, (), AudioError(entry["path"], entry["error"]))
+        else:
+            held.append(row)
+    if held:
+        yield TagResult(held[0].path, held[-1].end, tuple(held))
+
+
+def _row(entry: dict[str, Any]) -> TagRow:
+    tags = tuple(Tag(tag["label"], tag["score"]) for tag in entry["tags"])
+    return TagRow(entry["path"], entry["start"], entry["end"], tags)
+
+
+def reason(error: Exception) -> str:
+    """Why, without the path."""
+    return getattr(error, "reason", str(error))
+
+
+def chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Lists of up to `size` items.
+
+    Example:
+        >>> list(chunks("abcde", 2))
+        [['a', 'b'], ['c', 'd'], ['e']]
+    """
+    chunk: list[Any] = []
+    for item in items:
+        chunk.append(item)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def pyarrow() -> tuple[Any, Any]:
+    """The modules pyarrow and pyarrow.parquet.
+
+    Raises:
+        ConfigError: they are not installed.
+    """
+    try:
+        return import_module("pyarrow"), import_module("pyarrow.parquet")
+    except ImportError:
+        raise ConfigError('parquet needs pyarrow; install it with `pip install "earmark[data]"`') from None

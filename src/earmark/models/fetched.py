@@ -1,0 +1,124 @@
+"""Files that were fetched: the lock under which they are made, and the record by which they are checked."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from earmark.files import commit
+from earmark.models.checkpoint import CheckpointError
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks; two processes may then disturb each other
+    fcntl = None
+
+_log = logging.getLogger(__name__)
+
+
+class Remote(NamedTuple):
+    """A file somewhere else.
+
+    Attributes:
+        name: what errors call it.
+        url: https or http.
+        size: bytes, if known beforehand.
+        sha256: if known beforehand.
+    """
+
+    name: str
+    url: str
+    size: int | None = None
+    sha256: str | None = None
+
+
+def failure(remote: Remote, reason: str) -> CheckpointError:
+    """The error for a remote file that cannot be had, with the way out."""
+    return CheckpointError(
+        remote.name,
+        f"cannot be had from {remote.url}: {reason}; or download it yourself and give --model FILE",
+    )
+
+
+@contextmanager
+def alone(target: Path) -> Generator[None, None, None]:
+    """Hold the lock on a file that is to be made; another process that makes it is waited for."""
+    with target.with_name(f".{target.name}.lock").open("ab") as lock:
+        if fcntl is not None:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                _log.warning("waiting for another process that is fetching %s", target.name)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            except OSError:
+                pass  # a file system without locks
+        yield
+
+
+def check(remote: Remote, target: Path) -> None:
+    """Check a file that was fetched before, against what is pinned and what was recorded.
+
+    Raises:
+        CheckpointError: it is another file; or its record is damaged.
+        OSError: it cannot be read.
+    """
+    known = _recorded(target)
+    if not known:
+        record(remote, target, target)
+        return
+    size, digest = _verified(remote, target)
+    if (size, digest) != (known.get("bytes"), known.get("sha256")):
+        raise CheckpointError(
+            target,
+            f"has changed since it was fetched: its SHA-256 is {digest} but {known.get('sha256')} is "
+            f"recorded in {_record(target).name}; delete both and try again",
+        )
+
+
+def record(remote: Remote, path: Path, target: Path) -> None:
+    """Check the file at `path` against what is pinned, and note its size and digest beside `target`.
+
+    Raises:
+        CheckpointError: it is not the file that is pinned; it is removed.
+        OSError: it cannot be read, or the record cannot be written.
+    """
+    size, digest = _verified(remote, path)
+    with commit(_record(target)) as file:
+        tree = {"url": remote.url, "bytes": size, "sha256": digest}
+        file.write(json.dumps(tree, indent=1).encode())
+
+
+def _record(target: Path) -> Path:
+    return target.with_name(f"{target.name}.json")
+
+
+def _verified(remote: Remote, path: Path) -> tuple[int, str]:
+    """Size and digest of a file, which must be the pinned ones; if not, it is removed."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        size = file.tell()
+    if remote.size not in (None, size) or remote.sha256 not in (None, digest):
+        path.unlink()
+        raise failure(
+            remote,
+            f"what came has {size} bytes and SHA-256 {digest}, but {remote.size or 'any number'} and "
+            f"{remote.sha256 or 'any'} were expected; it was removed, try again",
+        )
+    return size, digest
+
+
+def _recorded(target: Path) -> dict[str, Any]:
+    try:
+        text = _record(target).read_bytes()
+    except FileNotFoundError:
+        return {}
+    try:
+        tree = json.loads(text)
+    except (ValueError, RecursionError):
+        tree = None
+    if not isinstance(tree, dict) or not tree:
+        raise CheckpointError(_record(target), "is damaged; delete it and the file beside it, and try again")
+    return cast(dict[str, Any], tree)

@@ -1,0 +1,185 @@
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+
+def rows(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def like(found, expected):
+    """The same rows, scores to the digits that batches of another shape may change."""
+    assert [{k: v for k, v in row.items() if k != "tags"} for row in found] == [
+        {k: v for k, v in row.items() if k != "tags"} for row in expected
+    ]
+    for one, other in zip(found, expected, strict=True):
+        scores = [{tag["label"]: tag["score"] for tag in row.get("tags", [])} for row in (one, other)]
+        assert scores[0] == pytest.approx(scores[1], abs=1e-5)
+
+
+def test_a_folder_with_bad_and_oddly_named_files_is_done(earmark, checkpoint, folder):
+    (folder / "bad.wav").write_bytes(b"RIFF")
+    (folder / "notes.txt").write_text("not a sound")
+    os.link(folder / "sound000.wav", os.fsencode(folder) + b"/odd\xff\nname.wav")
+    done = earmark("tag", folder, "missing.wav", "--model", checkpoint, "--format", "jsonl", "--top", "2")
+    found = [json.loads(line) for line in done.stdout.decode().splitlines()]
+    assert done.returncode == 1
+    names = ["bad.wav", "odd\\xff\nname.wav"] + [f"sound00{index}.wav" for index in range(8)]
+    assert [row["path"] for row in found] == [f"{folder}/{name}" for name in names] + ["missing.wav"]
+    assert [set(row) for row in found[:2]] == [{"path", "error"}, {"path", "start", "end", "tags"}]
+    told = done.stderr.decode().splitlines()
+    assert told[0].startswith(f"earmark: {folder}/bad.wav: ")
+    assert told[1:] == [
+        "earmark: missing.wav: there is no such file or folder",
+        "earmark: 1 file in folders is no audio and was passed over",
+    ]
+
+
+def test_standard_input_is_heard(earmark, checkpoint, folder):
+    done = earmark(
+        "tag", "-", "--model", checkpoint, "--window", "0.2", given=(folder / "sound000.wav").read_bytes()
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode().splitlines()[0] == "-  0:00.3"
+    assert b"0:00.2 - 0:00.3" in done.stdout
+
+
+def test_a_closed_pipe_ends_quietly(checkpoint, folder):
+    call = [sys.executable, "-m", "earmark", "tag", *[folder] * 4, "--model", checkpoint, "--batch", "1"]
+    with subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 0
+
+
+def test_a_full_disk_under_standard_output_is_status_74(earmark, checkpoint, folder):
+    done = earmark("tag", folder, "--model", checkpoint, before=full_output)
+    assert done.returncode == 74
+    assert b"no space left" in done.stderr
+
+
+def full_output():
+    os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
+
+
+def little_room():
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1500, resource.RLIM_INFINITY))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_is_resumed_without_loss_or_repetition(
+    start, earmark, checkpoint, folder, work, number
+):
+    call = ("tag", *[folder] * 25, "--model", checkpoint, "--batch", "1", "--out")
+    out = work / "out.jsonl"
+    out.write_text("old")
+    process = start(*call, out)
+    part = work / "out.jsonl.part"
+    limit = time.monotonic() + 60
+    while not (part.exists() and part.stat().st_size > 2000):
+        assert time.monotonic() < limit
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(number)
+    stopped = process.end()
+    expected = {signal.SIGKILL: -9, signal.SIGINT: 130, signal.SIGTERM: 143}[number]
+    assert stopped.returncode == expected
+    assert out.read_text() == "old"
+    assert part.exists()
+    if number != signal.SIGKILL:
+        assert b"--resume goes on" in stopped.stderr
+        assert stopped.stderr.count(b"\n") == 1
+    done = earmark(*call, out, "--resume")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert not part.exists()
+    once = [f"{folder}/sound00{index}.wav" for index in range(8)]
+    assert [row["path"] for row in rows(out)] == once * 25
+    like(rows(out)[-8:], rows(out)[:8])
+    assert [path.name for path in work.iterdir()] == ["out.jsonl"]
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", pytest.param("out.parquet", marks=pytest.mark.slow)])
+def test_a_finished_output_is_added_to(earmark, checkpoint, folder, work, name):
+    few = sorted(folder.iterdir())[:3]
+    call = ("--model", checkpoint, "--top", "3", "--out", name)
+    assert earmark("tag", *few, *call).returncode == 0
+    assert earmark("tag", folder, *call, "--resume").returncode == 0
+    resumed = (work / name).read_bytes()
+    assert earmark("tag", folder, *call).returncode == 0
+    if name == "out.jsonl":
+        fresh = rows(work / name)
+        (work / name).write_bytes(resumed)
+        like(rows(work / name), fresh)
+    else:
+        assert len(resumed) == pytest.approx((work / name).stat().st_size, rel=0.05)
+
+
+def test_embeddings_are_written_and_resumed(earmark, checkpoint, folder, work):
+    call = ("--model", checkpoint, "--level", "frame", "--out")
+    assert earmark("embed", folder, *call, "whole.parquet").returncode == 0
+    assert earmark("embed", *sorted(folder.iterdir())[:5], *call, "parts.parquet").returncode == 0
+    assert earmark("embed", folder, *call, "parts.parquet", "--resume").returncode == 0
+    from earmark.inference.arrays import read_parquet
+
+    for one, other in zip(
+        read_parquet(work / "whole.parquet"), read_parquet(work / "parts.parquet"), strict=True
+    ):
+        assert one.path == other.path
+        np.testing.assert_array_equal(one.starts, other.starts)
+        np.testing.assert_allclose(one.embeddings, other.embeddings, atol=1e-4)
+
+
+def test_a_full_disk_leaves_the_old_output_and_a_sentence(earmark, checkpoint, folder, work):
+    out = work / "out.jsonl"
+    out.write_text("old")
+    done = earmark("tag", folder, "--model", checkpoint, "--out", out, before=little_room)
+    assert done.returncode == 74
+    assert b"out.jsonl" in done.stderr
+    assert b"file too large" in done.stderr
+    assert out.read_text() == "old"
+    assert earmark("tag", folder, "--model", checkpoint, "--out", out, "--resume").returncode == 0
+    assert len(rows(out)) == 8
+
+
+def test_a_folder_that_is_missing_is_said_before_any_work(earmark, folder):
+    done = earmark("tag", folder, "--model", "nonesuch", "--out", "no/such/out.csv")
+    assert done.returncode == 74
+    assert b"cannot be written: no such file or directory" in done.stderr
+
+
+def test_a_resume_with_other_settings_is_refused(earmark, checkpoint, folder, work):
+    from earmark.inference.journal import Journal, Record
+
+    with Journal(work / "out.csv", {"verb": "tag", "top": 3}, resume=False) as journal:
+        journal.append(Record({"path": "x.wav"}))
+    done = earmark("tag", folder, "--model", checkpoint, "--out", "out.csv", "--resume")
+    assert done.returncode == 2
+    assert b"top=3" in done.stderr
+    assert (work / "out.csv.part").exists()
+
+
+def test_output_for_machines_is_not_mixed_with_what_libraries_print(checkpoint, folder):
+    code = f"""
+import os, sys
+import earmark.inference.tagging as tagging
+real = tagging.ready_to_tag
+def chatty(*arguments):
+    os.write(1, b"from C\\n")
+    print("from Python", flush=True)
+    return real(*arguments)
+tagging.ready_to_tag = chatty
+from earmark.cli import main
+main(["tag", {str(folder / "sound000.wav")!r}, "--model", {str(checkpoint)!r}, "--format", "json"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert len(json.loads(done.stdout)) == 1
+    assert done.stderr == b"from C\nfrom Python\n"

@@ -1,0 +1,94 @@
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from earmark.inference.sources import Search
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("b.WAV", "a.flac", "sub/c.mp3", "sub/deep/d.ogg", "notes.txt", "sub/pic.png"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"plain words")
+    return tmp_path
+
+
+def names(search: Search, folder: Path) -> list[str]:
+    return [item.name.removeprefix(f"{folder}/") for item in search]
+
+
+def test_folders_are_walked_in_order_and_other_files_counted(folder):
+    search = Search([str(folder)])
+    assert names(search, folder) == ["a.flac", "b.WAV", "sub/c.mp3", "sub/deep/d.ogg"]
+    assert search.skipped == 2
+
+
+def test_content_that_says_audio_is_taken_whatever_its_name(folder):
+    (folder / "voice").write_bytes(b"RIFF\x24\0\0\0WAVEfmt ")
+    (folder / "tune.dat").write_bytes(b"ID3\x04" + bytes(20))
+    assert {"voice", "tune.dat"} <= set(names(Search([str(folder)]), folder))
+
+
+def test_a_file_that_is_named_is_taken_whatever_it_is(folder):
+    assert names(Search([str(folder / "notes.txt")]), folder) == ["notes.txt"]
+
+
+def test_globs_match_also_where_the_shell_did_not(folder):
+    assert names(Search([f"{folder}/**/*.[mo]*"]), folder) == ["sub/c.mp3", "sub/deep/d.ogg"]
+
+
+def test_a_name_with_brackets_is_a_name_first(folder):
+    (folder / "x[1].wav").write_bytes(b"")
+    assert names(Search([str(folder / "x[1].wav")]), folder) == ["x[1].wav"]
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [("nothing.wav", "no such file"), ("*.nope", "no file matches"), ("empty", "without any audio")],
+)
+def test_what_leads_to_nothing_is_an_error(folder, path, words):
+    (folder / "empty").mkdir()
+    [item] = Search([str(folder / path)])
+    assert words in item.error
+
+
+def test_links_are_followed_once_and_loops_end(folder):
+    (folder / "sub" / "loop").symlink_to(folder)
+    (folder / "twice").symlink_to(folder / "sub")
+    (folder / "self.wav").symlink_to(folder / "self.wav")
+    found = names(Search([str(folder)]), folder)
+    assert len(found) == 5
+    assert "self.wav" in found
+
+
+def test_a_pipe_with_the_name_of_a_sound_is_answered_and_others_are_not_touched(folder):
+    os.mkfifo(folder / "pipe.wav")
+    os.mkfifo(folder / "pipe")
+    assert "pipe.wav" in names(Search([str(folder)]), folder)
+
+
+def test_a_folder_named_like_a_sound_is_answered(folder):
+    (folder / "album.wav").mkdir()
+    assert [item.error for item in Search([str(folder)]) if item.error] == [
+        "is a folder without any audio file"
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may list everything")
+def test_a_folder_that_cannot_be_listed_is_an_error(folder):
+    (folder / "sub").chmod(0)
+    try:
+        assert any("cannot be listed" in (item.error or "") for item in Search([str(folder)]))
+    finally:
+        (folder / "sub").chmod(0o700)
+
+
+def test_odd_names_survive(folder):
+    raw = os.fsencode(folder) + b"/\xff\n.wav"
+    subprocess.run([b"touch", raw], check=True)
+    [item] = [item for item in Search([str(folder)]) if "\n" in item.name]
+    assert os.fsencode(str(item.source)) == raw
+    assert item.name.encode("utf-8").endswith(b"/\\xff\n.wav")

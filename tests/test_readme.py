@@ -1,0 +1,63 @@
+"""README's commands, extracted and run on small audio."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line.startswith("earmark ")]
+PYTHON = re.findall(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"NO_COLOR": "1", "COLUMNS": "100"}
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+    )
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what README's commands name."""
+    folder = tmp_path_factory.mktemp("desk")
+    crow = ROOT / "examples" / "crow.flac"
+    for name in ("crow.flac", "long.flac", "a.wav"):
+        shutil.copy(crow, folder / name)
+    (folder / "b.mp3").write_bytes(b"no audio at all")
+    shutil.copytree(ROOT / "examples", folder / "recordings")
+    return folder
+
+
+def test_readme_shows_commands() -> None:
+    assert len(COMMANDS) >= 8
+    assert len(PYTHON) == 1
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_readme_works(command: str, desk: Path) -> None:
+    arguments = shlex.split(command, comments=True)[1:]
+    result = run(["-m", "earmark", *arguments], desk)
+    assert result.returncode == 0, result.stderr
+    if "--out" in arguments:
+        assert (desk / arguments[arguments.index("--out") + 1]).stat().st_size > 0
+    else:
+        assert result.stdout
+
+
+def test_the_python_of_readme_works(desk: Path) -> None:
+    result = run(["-c", PYTHON[0]], desk)
+    assert result.returncode == 0, result.stderr
+    assert "not audio" in result.stdout or "audio" in result.stdout
+
+
+def test_the_first_command_hears_the_crow(desk: Path) -> None:
+    result = run(["-m", "earmark", "tag", "crow.flac", "--top", "1"], desk)
+    assert "Crow" in result.stdout
