@@ -27,7 +27,9 @@ LISTED: dict[str, dict[str, str]] = {
     # rule: {"earmark/room/file.py::name": "why this one may"}
     "file": {},
     "function": {},
-    "arguments": {},
+    "arguments": {
+        "earmark/inference/tagging.py::tag": "the front door: a source, a model, and four words of how to answer",
+    },
     "shape": {},
 }
 

@@ -12,7 +12,6 @@ import pytest
 
 from earmark.cli import main
 from earmark.models import save
-
 from inference.sounds import make_model, write_sounds
 
 
@@ -32,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 class Running:
-    """Earmark at work in a process that is forked from one with torch already imported: that saves seconds each.
+    """Earmark at work in a process that is forked from one that imported torch: that saves seconds each.
 
     Its standard streams are files, so that nobody has to read along.
     """
@@ -46,6 +45,10 @@ class Running:
         work.mkdir(exist_ok=True)
         self._process = SERVER.Process(target=_run, args=(arguments, work, self._streams, before))
         self._process.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def send_signal(self, number: int) -> None:
         os.kill(self._process.pid, number)

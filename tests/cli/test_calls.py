@@ -39,10 +39,10 @@ finally:
 def test_a_wrong_call_is_one_line_and_status_2(arguments, words, capfd):
     from earmark.cli import main
 
-    with pytest.raises(SystemExit) as exit:
+    with pytest.raises(SystemExit) as ended:
         main(arguments)
     out, err = capfd.readouterr()
-    assert exit.value.code == 2
+    assert ended.value.code == 2
     assert out == ""
     assert err.startswith("earmark: ")
     assert err.count("\n") == 1

@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import resource
@@ -7,7 +8,14 @@ import sys
 import time
 
 import numpy as np
+import psutil
 import pytest
+import soundfile
+
+from audio.odd import make_all
+from earmark.audio import displayable
+from earmark.inference.arrays import read_parquet
+from earmark.inference.journal import Journal, Record
 
 
 def rows(path):
@@ -128,8 +136,6 @@ def test_embeddings_are_written_and_resumed(earmark, checkpoint, folder, work):
     assert earmark("embed", folder, *call, "whole.parquet").returncode == 0
     assert earmark("embed", *sorted(folder.iterdir())[:5], *call, "parts.parquet").returncode == 0
     assert earmark("embed", folder, *call, "parts.parquet", "--resume").returncode == 0
-    from earmark.inference.arrays import read_parquet
-
     for one, other in zip(
         read_parquet(work / "whole.parquet"), read_parquet(work / "parts.parquet"), strict=True
     ):
@@ -157,8 +163,6 @@ def test_a_folder_that_is_missing_is_said_before_any_work(earmark, folder):
 
 
 def test_a_resume_with_other_settings_is_refused(earmark, checkpoint, folder, work):
-    from earmark.inference.journal import Journal, Record
-
     with Journal(work / "out.csv", {"verb": "tag", "top": 3}, resume=False) as journal:
         journal.append(Record({"path": "x.wav"}))
     done = earmark("tag", folder, "--model", checkpoint, "--out", "out.csv", "--resume")
@@ -183,3 +187,41 @@ main(["tag", {str(folder / "sound000.wav")!r}, "--model", {str(checkpoint)!r}, "
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert len(json.loads(done.stdout)) == 1
     assert done.stderr == b"from C\nfrom Python\n"
+
+
+def test_a_folder_of_odd_files_gives_the_stated_answer_for_each(earmark, checkpoint, tmp_path):
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    files = [file for file in make_all(odd) if os.path.lexists(file.path)]
+    done = earmark("tag", odd, "--model", checkpoint, "--format", "jsonl", "--workers", "1")
+    answers = {
+        row["path"]: "error" if "error" in row else "ok" for row in map(json.loads, done.stdout.splitlines())
+    }
+    expected = {displayable(file.path): file.expect for file in files}
+    wrong = {path: (answers[path], expected[path]) for path in answers if answers[path] != expected[path]}
+    assert not wrong
+    silent = {
+        path for path in expected.keys() - answers.keys() if expected[path] == "ok" or path.endswith(".wav")
+    }
+    assert not silent
+    assert len(answers) > 100
+    assert done.returncode == 1
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_length_of_a_file(start, checkpoint, tmp_path):
+    peaks = []
+    for minutes in (2, 20):
+        path = tmp_path / f"{minutes}.flac"
+        with soundfile.SoundFile(path, "w", 16000, 1) as file:
+            for _ in range(minutes):
+                file.write(np.random.default_rng(0).normal(0, 0.1, 16000 * 60).astype(np.float32))
+        running = start("tag", path, "--model", checkpoint)
+        peak = 0
+        while running.poll() is None:
+            with contextlib.suppress(psutil.Error):
+                peak = max(peak, psutil.Process(running.pid).memory_info().rss)
+            time.sleep(0.02)
+        assert running.end().returncode == 0
+        peaks.append(peak)
+    assert peaks[1] < peaks[0] + 64 * 1024**2

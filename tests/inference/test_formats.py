@@ -11,8 +11,10 @@ from earmark.config import ConfigError
 from earmark.inference import arrays, formats, tables, text
 from earmark.inference.results import EmbedResult, Tag, TagResult, TagRow
 
+TAGS = (Tag("Dog", 0.9), Tag("Rain, heavy", 0.25))
 
-def result(path="a.wav", ranges=((0.0, 2.0), (2.0, 3.5)), tags=(Tag("Dog", 0.9), Tag("Rain, heavy", 0.25))):
+
+def result(path="a.wav", ranges=((0.0, 2.0), (2.0, 3.5)), tags=TAGS):
     rows = tuple(TagRow(path, start, end, tags) for start, end in ranges)
     return TagResult(path, ranges[-1][1], rows)
 

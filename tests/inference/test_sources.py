@@ -28,7 +28,7 @@ def test_folders_are_walked_in_order_and_other_files_counted(folder):
 
 def test_content_that_says_audio_is_taken_whatever_its_name(folder):
     (folder / "voice").write_bytes(b"RIFF\x24\0\0\0WAVEfmt ")
-    (folder / "tune.dat").write_bytes(b"ID3\x04" + bytes(20))
+    (folder / "tune.dat").write_bytes(b"OggS" + bytes(50))
     assert {"voice", "tune.dat"} <= set(names(Search([str(folder)]), folder))
 
 

@@ -286,6 +286,11 @@ def test_weights_that_are_not_finite_are_refused(value: float, tmp_path: Path) -
         read_state_dict(tmp_path / "x.pt")
 
 
+def test_finite_weights_whose_sum_is_not_are_read(tmp_path: Path) -> None:
+    torch.save({"a": torch.full((4,), 3e38), "b": torch.full((4,), 6e4).half()}, tmp_path / "x.pt")
+    assert read_state_dict(tmp_path / "x.pt").keys() == {"a", "b"}
+
+
 @pytest.mark.parametrize(
     "value",
     [

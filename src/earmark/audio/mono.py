@@ -52,7 +52,7 @@ def load(
     _check(sample_rate, on_truncated)
     sound = bytearray()  # grows in place: a list of pieces to be joined would touch twice the memory
     for piece in _pieces(source, int(sample_rate), _PIECE_FRAMES, on_truncated):
-        sound += memoryview(np.ascontiguousarray(piece))
+        sound += np.ascontiguousarray(piece).data
     return np.frombuffer(sound, np.float32)
 
 
@@ -96,7 +96,7 @@ def stream(
 
 _NO_SAMPLES = "there are no samples in it"
 _PIECE_FRAMES = 1 << 15
-"""What is decoded and resampled at a time: larger pieces leave the processor's cache and take half as long again."""
+"""What is decoded and resampled at a time: larger pieces leave the processor's cache and cost half again."""
 
 
 def _check(sample_rate: object, on_truncated: str) -> None:

@@ -43,14 +43,14 @@ def decoder(source: Opened, layout: Layout) -> Generator[Decoder]:
         layout: its container, and the links of a chained file, which are decoded one after the other.
 
     Raises:
-        AudioError: libsndfile cannot read it, its rate or channels are beyond the limits, or change inside.
+        AudioError: libsndfile cannot read it, its rate or channels are impossible, or its rate changes.
     """
     spans = layout.links or ((0, source.size),)
     with _open(source, layout, spans[0]) as first:
         info, frames = _info(source, layout, first)
         for span in spans[1:]:
             with _open(source, layout, span) as link:
-                frames = _plus(frames, _same_format(source, layout, info, link))
+                frames = _plus(frames, _same_rate(source, layout, info, link))
         frames = _declared(layout, frames)
         seconds = None if frames is None else frames / info.sample_rate
         info = AudioInfo(seconds, info.sample_rate, info.channels, info.container, info.codec)
@@ -92,11 +92,12 @@ def _info(source: Opened, layout: Layout, file: _Forward) -> tuple[AudioInfo, in
     return AudioInfo(seconds, file.samplerate, file.channels, layout.container, file.subtype.lower()), frames
 
 
-def _same_format(source: Opened, layout: Layout, first: AudioInfo, file: _Forward) -> int | None:
+def _same_rate(source: Opened, layout: Layout, first: AudioInfo, file: _Forward) -> int | None:
+    """The frames of a later link; its channels may differ, as they are mixed anyway."""
     info, frames = _info(source, layout, file)
-    if (info.sample_rate, info.channels) != (first.sample_rate, first.channels):
-        formats = f"from {first.sample_rate} Hz x {first.channels} to {info.sample_rate} Hz x {info.channels}"
-        raise AudioError(source.path, f"the rate or the channels change inside the file, {formats}; split it")
+    if info.sample_rate != first.sample_rate:
+        rates = f"from {first.sample_rate} to {info.sample_rate} Hz"
+        raise AudioError(source.path, f"the sample rate changes inside the file, {rates}; split it there")
     return frames
 
 

@@ -15,6 +15,7 @@ app = App(name="earmark", help="Tag, embed and learn sound.", version=__version_
 app.command("earmark.cli.tag:tag", name="tag", help="Say what is heard in recordings.")
 app.command("earmark.cli.embed:embed", name="embed", help="Turn recordings into vectors.")
 app.command("earmark.cli.show:show", name="show", help="Describe a model.")
+app.command("earmark.cli.models:models", name="models", help="List the models that are known by name.")
 app.command("earmark.cli.train:recipes", name="recipes", help="List the training recipes.")
 app.command("earmark.cli.train:train", name="train", help="Train a model by a recipe.")
 app.command("earmark.cli.evaluate:evaluate", name="evaluate", help="Count on a held-out fold.")
@@ -67,6 +68,10 @@ def _explained(error: Exception) -> int:
         from earmark.models.checkpoint import CheckpointError
 
         tell_apart[CheckpointError] = 2
+    if "earmark.training" in sys.modules:
+        from earmark.training.supervised import TrainingError
+
+        tell_apart[TrainingError] = 1
     for kind, status in tell_apart.items():
         if isinstance(error, kind):
             tell(str(error))

@@ -18,8 +18,9 @@ def models(*, json_: bool = False) -> int:
     if json_:
         console.out(json.dumps([entry.to_dict() for entry in PUBLISHED], indent=1), highlight=False)
         return 0
-    table = Table("name", "classes", "seconds", "score", "license", box=None, pad_edge=False)
-    table.add_row("builtin", "", "", "", "ships with earmark; `earmark show` describes it")
+    table = Table(box=None, pad_edge=False)
+    for heading in ("name", "classes", "seconds", "score", "license"):
+        table.add_column(heading, no_wrap=True)
     for entry in PUBLISHED:
         row = (
             str(entry.classes),
@@ -29,5 +30,5 @@ def models(*, json_: bool = False) -> int:
         )
         table.add_row(entry.name, *row)
     console.print(table)
-    console.print("Fetched once at first use; the scores are the authors' own.")
+    console.print("Fetched once at first use; the scores are the authors' own.  `builtin` needs no network.")
     return 0

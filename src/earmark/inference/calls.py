@@ -24,7 +24,7 @@ def is_one(sources: "Source | Iterable[Source | Item]") -> TypeGuard[Source]:
     """
     if isinstance(sources, tuple) and not isinstance(sources, Item):
         pair = cast(tuple[object, ...], sources)
-        return len(pair) == 2 and isinstance(pair[1], int | np.integer)
+        return len(pair) == 2 and isinstance(pair[1], int | float | np.number)
     if isinstance(sources, str | bytes | bytearray | memoryview | os.PathLike | Item):
         return True
     return hasattr(sources, "read") or hasattr(sources, "__array__")

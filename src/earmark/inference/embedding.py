@@ -26,7 +26,10 @@ def embed(  # pyright: ignore[reportOverlappingOverload] (a str is an iterable o
     window: float | None = ...,
     hop: float | None = ...,
     **run: Unpack[RunOptions],
-) -> EmbedResult: ...
+) -> EmbedResult:
+    """One source, one result."""
+
+
 @overload
 def embed(
     sources: Iterable[Source | Item],
@@ -36,7 +39,10 @@ def embed(
     window: float | None = ...,
     hop: float | None = ...,
     **run: Unpack[RunOptions],
-) -> Iterator[EmbedResult]: ...
+) -> Iterator[EmbedResult]:
+    """Many sources, a result for each."""
+
+
 def embed(
     sources: Sources,
     *,

@@ -31,13 +31,13 @@ class Row:
     frames: list[np.ndarray] = field(default_factory=list)
     centers: list[np.ndarray] = field(default_factory=list)
 
-    def add(self, values: np.ndarray, weight: int) -> None:
+    def add(self, values: Float[np.ndarray, "dim"], weight: int) -> None:
         """Count the values of a window by how much new audio it brought."""
         weighted = values.astype(np.float64) * weight
         self.total = weighted if self.total is None else self.total + weighted
         self.weight += weight
 
-    def mean(self) -> np.ndarray:
+    def mean(self) -> Float[np.ndarray, "dim"]:
         """The weighted mean over windows."""
         return np.zeros(0) if self.total is None else self.total / self.weight
 

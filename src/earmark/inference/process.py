@@ -47,7 +47,7 @@ class DecoderProcess:
         # -P and our own sys.path: the folder that people happen to stand in must not shadow modules
         command = [sys.executable, "-P", "-c", BOOT, *sys.path]
         threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        self._complaints = tempfile.TemporaryFile()  # of its start; once ready, it says nothing there
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115  (of its start; closed when it is ready)
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

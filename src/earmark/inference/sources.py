@@ -4,15 +4,15 @@
 # ruff: noqa: PTH112, PTH116, PTH118, PTH122, PTH207, PTH208, SIM905
 import glob
 import os
-import stat
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from earmark.audio import Source, displayable
+from earmark.audio import AudioError, Source, displayable
+from earmark.audio.sniff import sniff
+from earmark.audio.source import opened
 
-FORMS = (b"WAVE", b"AVI ", b"AIFF", b"AIFC", b"8SVX")
 EXTENSIONS = frozenset(
     (
         "3g2 3gp 8svx aac ac3 adts afc aif aifc aiff amr ape asf au avi bwf caf dts eac3 flac flv gsm "
@@ -67,7 +67,7 @@ class Search:
     Args:
         paths: files, folders, globs for shells that leave them alone, or `-` for standard input.  A file that
             is named is taken whatever it is called; in a folder those with a known extension are taken, and
-            others whose first bytes say audio.
+            others whose content says audio.
 
     Attributes:
         skipped: how many files in folders were passed over so far, as they are no audio.
@@ -149,44 +149,11 @@ def _failure(path: str, reason: str) -> Item:
 
 
 def _sounds(path: str) -> bool:
-    """Whether the first bytes of a regular file say audio."""
-    with suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    """Whether a file without a telling name holds audio, be it damaged."""
+    with suppress(AudioError), opened(path) as file:
         try:
-            return stat.S_ISREG(os.fstat(descriptor).st_mode) and looks_like_audio(os.read(descriptor, 4096))
-        finally:
-            os.close(descriptor)
-    return False
-
-
-def looks_like_audio(head: bytes) -> bool:
-    """Whether these are the first bytes of a container that holds sound.
-
-    Example:
-        >>> looks_like_audio(b"fLaC" + bytes(30)), looks_like_audio(b"# notes")
-        (True, False)
-    """
-    chunked = head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM") and head[8:12] in FORMS
-    starts = (
-        b"fLaC",
-        b"OggS",
-        b"ID3",
-        b"caff",
-        b".snd",
-        b"riff\x2e\x91",
-        b"\x1aE\xdf\xa3",
-        b"FLV\x01",
-        b"0&\xb2u",
-    )
-    transport = head[:1] == head[188:189] == head[376:377] == b"G"
-    return chunked or transport or head.startswith(starts) or head[4:8] == b"ftyp" or _mpeg_frames(head)
-
-
-def _mpeg_frames(head: bytes) -> bool:
-    """Two bytes of sync are chance; a legal MPEG-audio or ADTS header is not quite."""
-    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
-        return False
-    if head[1] & 0xF6 == 0xF0:
-        return head[2] >> 2 & 15 <= 12  # ADTS: a known rate
-    layer, bitrate, rate = head[1] >> 1 & 3, head[2] >> 4, head[2] >> 2 & 3
-    return layer != 0 and 0 < bitrate < 15 and rate != 3 and head[1] >> 3 & 3 != 1
+            sniff(file)
+        except AudioError as error:
+            return not error.reason.startswith("not audio")
+        return True
+    return False  # unreadable, empty, or no regular file

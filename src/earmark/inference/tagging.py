@@ -29,7 +29,10 @@ def tag(  # pyright: ignore[reportOverlappingOverload] (a str is an iterable of 
     window: float | None = ...,
     hop: float | None = ...,
     **run: Unpack[RunOptions],
-) -> TagResult: ...
+) -> TagResult:
+    """One source, one result."""
+
+
 @overload
 def tag(
     sources: Iterable[Source | Item],
@@ -40,7 +43,10 @@ def tag(
     window: float | None = ...,
     hop: float | None = ...,
     **run: Unpack[RunOptions],
-) -> Iterator[TagResult]: ...
+) -> Iterator[TagResult]:
+    """Many sources, a result for each."""
+
+
 def tag(
     sources: Sources,
     *,

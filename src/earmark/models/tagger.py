@@ -65,6 +65,7 @@ class Tagger(nn.Module):
         >>> config = TaggerConfig(
         ...     frontend=LogMel(n_mels=64), encoder=ResidualCNN(), labels=LabelSet(names=("Dog", "Rain"))
         ... )
+        >>> import torch
         >>> model = config.build().eval()
         >>> model(torch.zeros(3, 32000)).shape
         torch.Size([3, 2])

@@ -46,7 +46,7 @@ def load(name_or_file: str | os.PathLike[str] = "builtin", *, device: str | torc
     Example:
         >>> model = load()
         >>> model.sample_rate, "Dog" in model.labels.names
-        (32000, True)
+        (16000, True)
     """
     path = resolve(name_or_file)
     if is_foreign(path):
