@@ -30,7 +30,8 @@ def make(folder: Path, clips: int) -> list[Path]:
     paths = []
     for index in range(clips):
         noise = rng.standard_normal(RATE * SECONDS).astype(np.float32)
-        wave = 0.1 * np.convolve(noise, np.ones(8) / 8, mode="same") * np.linspace(0, 1, len(noise)) ** (index % 3)
+        envelope = np.linspace(0, 1, len(noise)) ** (index % 3)
+        wave = 0.1 * np.convolve(noise, np.ones(8) / 8, mode="same") * envelope
         paths.append(folder / f"{index:05d}.ogg")
         soundfile.write(paths[-1], wave, RATE)
     return paths
@@ -74,7 +75,8 @@ def main() -> None:
         ]
     decoding, computing, whole = (statistics.median(column) for column in zip(*rounds, strict=True))
     ratio = statistics.median(whole / (a + b) for a, b, whole in rounds)
-    print(f"{options.clips} clips of {SECONDS} s, {torch.get_num_threads()} threads, median of {options.rounds}:")
+    threads = torch.get_num_threads()
+    print(f"{options.clips} clips of {SECONDS} s, {threads} threads, median of {options.rounds}:")
     print(f"decoding alone (one process)   {decoding:6.1f} s")
     print(f"the model alone                {computing:6.1f} s")
     print(f"earmark tag FOLDER, all in all {whole:6.1f} s = {ratio:.2f} x the sum of both")

@@ -67,7 +67,8 @@ def main() -> None:
             path = Path(folder) / "long.flac"
             make(path, minutes)
             wall, peak = run(path)
-            print(f"{minutes:5.0f} min: {wall:6.1f} s wall, {minutes * 60 / wall:5.0f} x real time, peak {peak:5.0f} MB")
+            speed = minutes * 60 / wall
+            print(f"{minutes:5.0f} min: {wall:6.1f} s wall, {speed:5.0f} x real time, peak {peak:5.0f} MB")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ LISTED: dict[str, dict[str, str]] = {
     "file": {},
     "function": {},
     "arguments": {
-        "earmark/inference/tagging.py::tag": "the front door: a source, a model, and four words of how to answer",
+        "earmark/inference/tagging.py::tag": "the front door: a source, a model, four words of how",
     },
     "shape": {},
 }

@@ -30,7 +30,8 @@ def mix(tmp_path: Path) -> Path:
     (esc / "LICENSE_and_attributions.txt").write_text(ATTRIBUTIONS)
     rows = ["1-100032-A-0.ogg,1,0", "1-17970-A-1.ogg,1,1", "2-1-A-2.ogg,2,2", "2-2-A-3.ogg,2,3"]
     (esc / "esc50.csv").write_text("\n".join(["filename,fold,target", *rows]))
-    (instruments / "metadata.csv").write_text("filename,split,labels\na.ogg,train,piano;voice\nb.ogg,test,drums\n")
+    lines = ["filename,split,labels", "a.ogg,train,piano;voice", "b.ogg,test,drums"]
+    (instruments / "metadata.csv").write_text("\n".join(lines))
     lines = [f"{i}.flac,{1 + i % 2}" for i in range(41)]
     (digits / "metadata.csv").write_text("\n".join(["filename,fold", *lines]))
     return tmp_path
@@ -44,7 +45,8 @@ def test_only_free_clips_are_learned_from(mix: Path) -> None:
 
 def test_the_held_out_fold_speaker_and_sound_font_are_not_learned_from(mix: Path) -> None:
     split = BuiltinMix(fold=1).read(mix)
-    assert {clip.path.name for clip in split.test} == {"1-100032-A-0.ogg", "b.ogg", "0.flac", "20.flac", "40.flac"}
+    held_out = {clip.path.name for clip in split.test}
+    assert held_out == {"1-100032-A-0.ogg", "b.ogg", "0.flac", "20.flac", "40.flac"}
     assert not {clip.path for clip in split.test} & {clip.path for clip in split.train}
 
 
@@ -57,7 +59,8 @@ def test_an_instrument_clip_is_music_and_its_instruments(mix: Path) -> None:
 
 def test_licences_are_read_past_odd_names(mix: Path) -> None:
     licences = read_licences(mix / "esc50_16k" / "LICENSE_and_attributions.txt")
-    assert licences == {"1-100032-A": "CC0", "1-17970-A": "CC-BY-NC", "2-1-A": "CC-BY", "2-2-A": "CC-Sampling+"}
+    free = {"1-100032-A": "CC0", "2-1-A": "CC-BY"}
+    assert licences == free | {"1-17970-A": "CC-BY-NC", "2-2-A": "CC-Sampling+"}
 
 
 def test_a_table_without_a_needed_column_says_which(tmp_path: Path) -> None:

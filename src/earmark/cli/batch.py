@@ -121,8 +121,8 @@ def _hearing(batch: Batch) -> Generator[Callable[[Counter[str]], Results], None,
         pool = stack.enter_context(Pool(workers, batch.run.timeout)) if workers else None
         if pool is not None and batch.search.paths != ["-"]:
             pool.start()
-        hear = batch.prepare()
         _share_cores(workers)
+        hear = batch.prepare()
         watch = stack.enter_context(Watch(lambda: sum(1 for _ in Search(batch.search.paths))))
 
         def heard(done: Counter[str]) -> Results:

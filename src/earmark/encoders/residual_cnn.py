@@ -28,7 +28,7 @@ class ResidualCNN(Frozen):
     Example:
         >>> encoder = ResidualCNN().build().eval()
         >>> sum(p.numel() for p in encoder.parameters())
-        306784
+        307248
         >>> encoder(torch.zeros(1, 64, 250)).summary.shape     # 5 s at a hop of 20 ms
         torch.Size([1, 256])
     """

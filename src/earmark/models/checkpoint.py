@@ -99,9 +99,7 @@ def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "
         CheckpointError: see `read_header`; or the weights do not fit the description, or are not finite.
     """
     header = read_header(path)
-    with torch.device("meta"):
-        tagger = Tagger(header.config)
-    tagger.frontend = header.config.frontend.build()
+    tagger = Tagger(header.config, hollow=True)
     _check_shapes(path, header.shapes, {name: tuple(t.shape) for name, t in tagger.state_dict().items()})
     try:
         tensors = load_tensors(Path(path).read_bytes())

@@ -1,7 +1,9 @@
 """The one model: waveform to features to encoding to logits."""
 
+from contextlib import nullcontext
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
@@ -59,24 +61,28 @@ class TaggerConfig(Frozen):
 class Tagger(nn.Module):
     """Computes `TaggerConfig`: tags and embeddings of a batch of waveforms.
 
+    Args:
+        config: the description.
+        hollow: leave encoder and head without memory, for a checkpoint's weights to be assigned to.
+
     Example:
         >>> from earmark.encoders import ResidualCNN
         >>> from earmark.frontends import LogMel
         >>> config = TaggerConfig(
         ...     frontend=LogMel(n_mels=64), encoder=ResidualCNN(), labels=LabelSet(names=("Dog", "Rain"))
         ... )
-        >>> import torch
         >>> model = config.build().eval()
         >>> model(torch.zeros(3, 32000)).shape
         torch.Size([3, 2])
     """
 
-    def __init__(self, config: TaggerConfig) -> None:
+    def __init__(self, config: TaggerConfig, *, hollow: bool = False) -> None:
         super().__init__()
         self.config = config
         self.frontend = config.frontend.build()
-        self.encoder = config.encoder.build()
-        self.head = config.head.build(config.encoder.dim, len(config.labels)) if config.head else None
+        with torch.device("meta") if hollow else nullcontext():
+            self.encoder = config.encoder.build()
+            self.head = config.head.build(config.encoder.dim, len(config.labels)) if config.head else None
 
     @property
     def labels(self) -> LabelSet:

@@ -19,6 +19,7 @@ def classification_loss(
         label_smoothing: exclusive: this share goes to all classes evenly; else targets shrink towards it / 2.
 
     Example:
+        >>> import torch
         >>> logits, targets = torch.zeros(1, 4), torch.tensor([[1.0, 0.0, 0.0, 0.0]])
         >>> classification_loss(logits, targets, exclusive=True).exp()
         tensor(4.)
