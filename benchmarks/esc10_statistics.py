@@ -21,14 +21,14 @@ from earmark.recipes.esc10 import FRONTEND
 
 
 def describe(path: Path, frontend: torch.nn.Module, cosines: np.ndarray) -> np.ndarray:
-    """Mean, deviation, quartiles over time of log-mel, MFCC and their differences."""
+    """Mean, deviation, least and largest over time of log-mel and MFCC; deviation of the MFCC's differences."""
     waveform = torch.from_numpy(audio.load(path, FRONTEND.sample_rate))
     with torch.inference_mode():
         log_mel = frontend(waveform[None])[0].numpy()
-    mfcc = cosines @ log_mel
-    tracks = np.concatenate([log_mel, mfcc, np.diff(mfcc, axis=1, append=mfcc[:, -1:])])
-    quartiles = np.percentile(tracks, [10, 50, 90], axis=1)
-    return np.concatenate([tracks.mean(axis=1), tracks.std(axis=1), quartiles.ravel()])
+    tracks = np.concatenate([log_mel, cosines @ log_mel])
+    changes = np.diff(tracks[len(log_mel) :], axis=1)
+    over_time = (tracks.mean(axis=1), tracks.std(axis=1), tracks.min(axis=1), tracks.max(axis=1))
+    return np.concatenate([*over_time, changes.std(axis=1)])
 
 
 def main(root: Path) -> None:
@@ -44,7 +44,7 @@ def main(root: Path) -> None:
         for clip in (*split.train, *split.test):
             if clip.path not in cache:
                 cache[clip.path] = describe(clip.path, frontend, cosines)
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
+        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=3000))
         model.fit([cache[c.path] for c in split.train], [c.labels[0] for c in split.train])
         accuracies.append(model.score([cache[c.path] for c in split.test], [c.labels[0] for c in split.test]))
         print(f"fold {fold}: {accuracies[-1]:.4f}")

@@ -44,5 +44,6 @@ BUILTIN = Recipe(
     optimizer=AdamW(lr=2e-3, weight_decay=1e-2),
     averaging=EMA(decay=0.995),
     weights="fp16",
+    license="CC-BY-SA-4.0",
 )
 """16 kHz, because that is what all of its clips have: nothing above 8 kHz may tell a class by its archive."""

@@ -97,6 +97,7 @@ class Recipe(Frozen):
         averaging: of the weights; None for the last ones.
         label_smoothing: moved from the true labels to all.
         weights: precision of the checkpoint that is written.
+        license: under which the weights may be passed on, as far as the corpus decides that.
     """
 
     model: TaggerConfig
@@ -110,6 +111,7 @@ class Recipe(Frozen):
     averaging: EMA | None = None
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     weights: Literal["fp32", "fp16"] = "fp32"
+    license: str = ""
 
     @model_validator(mode="after")
     def _check(self) -> "Recipe":

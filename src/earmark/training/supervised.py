@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int16
 from torch import Tensor
 
+from earmark import __version__
 from earmark.config import ConfigError
 from earmark.data import Clip, Split
 from earmark.data.loading import decode
@@ -74,8 +75,15 @@ def train(
     model.eval()
     if out is not None:
         dtype = torch.float16 if recipe.weights == "fp16" else torch.float32
-        save(model, out / "model.safetensors", provenance={"recipe": recipe.to_dict()}, dtype=dtype)
+        save(model, out / "model.safetensors", provenance=provenance(recipe), dtype=dtype)
     return model
+
+
+def provenance(recipe: Recipe) -> dict[str, Any]:
+    """What a checkpoint says of the run that made it; the model describes itself already."""
+    tree = recipe.to_dict()
+    del tree["model"]
+    return {"earmark": __version__, "license": tree.pop("license"), "recipe": tree}
 
 
 def _run_epochs(
