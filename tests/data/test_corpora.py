@@ -78,7 +78,7 @@ def test_an_empty_table_is_one_sentence(tmp_path: Path) -> None:
 
 def test_labels_have_no_doubles() -> None:
     assert len(set(NAMES.values())) == 50
-    assert len(BuiltinMix().labels) == 50 + 5 + 2 + len(INSTRUMENTS)
+    assert len(BuiltinMix().labels) == 50 + 2 + len(INSTRUMENTS)
     assert len(ESC50(esc10=True).labels) == 10
 
 

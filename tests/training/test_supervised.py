@@ -129,5 +129,5 @@ def test_every_recipe_survives_json_and_overrides(name: str) -> None:
 
 
 def test_a_model_with_other_labels_than_its_corpus_is_no_recipe() -> None:
-    with pytest.raises(ConfigError, match="the model has 10 labels but the corpus has 75"):
+    with pytest.raises(ConfigError, match="the model has 10 labels but the corpus has 70"):
         TINY.replace(corpus=BuiltinMix())

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from earmark.config import Frozen
 from earmark.data.clips import Clip, Split, read_rows
-from earmark.data.esc50 import ALSO, NAMES, read_clips
+from earmark.data.esc50 import NAMES, read_clips
 from earmark.labels import LabelSet
 
 INSTRUMENTS = {
@@ -57,8 +57,7 @@ class BuiltinMix(Frozen):
     @property
     def labels(self) -> LabelSet:
         """Environmental sounds, speech, music and its instruments; several may hold for a clip."""
-        also = sorted({name for names in ALSO.values() for name in names})
-        return LabelSet(names=(*NAMES.values(), *also, "Speech", "Music", *INSTRUMENTS.values()))
+        return LabelSet(names=(*NAMES.values(), "Speech", "Music", *INSTRUMENTS.values()))
 
     def read(self, root: Path) -> Split:
         """Read the folds.
@@ -77,10 +76,8 @@ class BuiltinMix(Frozen):
 
     def _environmental(self, root: Path, split: Split) -> None:
         licences = read_licences(root / "LICENSE_and_attributions.txt")
-        categories = tuple(NAMES)
-        for clip, fold, target in read_clips(root):
+        for clip, fold, _ in read_clips(root):
             if licences.get(clip.path.stem.rpartition("-")[0]) in FREE:
-                clip = clip._replace(labels=(*clip.labels, *ALSO.get(categories[target], ())))
                 (split.test if fold == self.fold else split.train).append(clip)
 
     def _instruments(self, root: Path, split: Split) -> None:

@@ -66,16 +66,6 @@ NAMES = {
 
 Three have no AudioSet name and keep a plain one: drinking, mouse clicks and the opening of a can."""
 
-ALSO = {
-    "dog": ("Bark",),
-    "rooster": ("Chicken, rooster",),
-    "hen": ("Chicken, rooster",),
-    "sea_waves": ("Ocean",),
-    "crackling_fire": ("Fire",),
-    "clock_tick": ("Tick",),
-}
-"""Further AudioSet names that hold for a category, where labels need not exclude one another."""
-
 ESC10_TARGETS = (0, 1, 10, 11, 12, 20, 21, 38, 40, 41)
 
 
