@@ -27,7 +27,7 @@ class Frozen(BaseModel):
         earmark.config.ConfigError: Window has no field 'second'; did you mean 'seconds'?
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def __init__(self, **fields: Any) -> None:
         try:

@@ -1,6 +1,9 @@
 """The one routine by which anything that is kept reaches the disk."""
 
+import errno
 import os
+import secrets
+import stat
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,11 +18,14 @@ def commit(path: str | os.PathLike[str]) -> Generator[BinaryIO, None, None]:
     fsynced, so that neither a crash nor a full disk leaves half a file where a reader looks.  On any
     exception the temporary file is removed and `path` stays as it was.
 
+    An existing file keeps its permissions, and a symbolic link keeps pointing at what is written.
+
     Args:
         path: where the file shall be; its folder must exist.
 
     Raises:
-        OSError: the folder is missing, read-only or full; nothing was changed.
+        OSError: the folder is missing, read-only or full, or the path is a pipe or a device; nothing was
+            changed.
 
     Example:
         >>> import tempfile
@@ -29,10 +35,14 @@ def commit(path: str | os.PathLike[str]) -> Generator[BinaryIO, None, None]:
         ...     (Path(folder) / "answer.txt").read_text()
         '42'
     """
-    target = Path(path)
-    temporary = target.with_name(f".{target.name[:200]}.{os.getpid()}.tmp")
+    target = settled(path)
+    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(temporary, flags, 0o666)
     try:
-        with temporary.open("wb") as file:
+        with open(descriptor, "wb") as file:
+            with suppress(OSError):
+                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -42,6 +52,30 @@ def commit(path: str | os.PathLike[str]) -> Generator[BinaryIO, None, None]:
             temporary.unlink()
         raise
     fsync_folder(target.parent)
+
+
+def settled(path: str | os.PathLike[str]) -> Path:
+    """Where a file by this name really lies, if one can be written there: links lead to their target.
+
+    Args:
+        path: a file that exists or not.
+
+    Raises:
+        OSError: something that a file must not replace is there, such as a pipe or a device.
+
+    Example:
+        >>> settled("answer.txt")
+        PosixPath('answer.txt')
+    """
+    found = Path(path)
+    with suppress(FileNotFoundError):
+        mode = found.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, "is a folder; give the name of a file")
+        if not stat.S_ISREG(mode):
+            reason = "is no regular file; give the name of a file, existing or new"
+            raise OSError(errno.EINVAL, reason)
+    return Path(os.path.realpath(found)) if found.is_symlink() else found
 
 
 def fsync_folder(folder: str | os.PathLike[str]) -> None:

@@ -34,6 +34,9 @@ def test_a_run_is_trained_evaluated_and_tags(tones: Path, tmp_path: Path) -> Non
     assert result.returncode == 0, result.stderr
     assert "10 clips, 0 failed" in result.stdout
     assert len(json.loads(report.read_text())["classes"]) == 10
+    result = earmark("evaluate", run, "--corpus", "esc10", "--data", tones, "--fold", "2")
+    assert result.returncode == 2
+    assert "the fold that it never saw is 1" in result.stderr
     clip = next((tones / "audio").iterdir())
     result = earmark("tag", clip, "--model", run, "--format", "jsonl", "--top", "2")
     assert len(json.loads(result.stdout)["tags"]) == 2

@@ -33,7 +33,7 @@ def test_it_gives_frames_and_a_summary_of_the_stated_width(config: Any) -> None:
     encoding: Encoding = config.build().eval()(features())
     assert encoding.summary.shape == (2, config.dim)
     assert encoding.frames.shape[0] == 2
-    assert encoding.frames.shape[2] == config.dim
+    assert encoding.frames.shape[2] == config.frame_dim
     assert bool(torch.isfinite(encoding.summary).all())
 
 

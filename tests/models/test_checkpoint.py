@@ -149,6 +149,14 @@ DAMAGES: dict[str, tuple[Any, str]] = {
         lambda t: t | {"head.linear.bias": t["head.linear.bias"] | {"dtype": "F64"}},
         "of a type other",
     ),
+    "whole numbers for weights": (
+        lambda t: t | {"head.linear.bias": t["head.linear.bias"] | {"dtype": "I64"}},
+        "wrong type",
+    ),
+    "provenance that is no table": (
+        lambda t: t | {"__metadata__": t["__metadata__"] | {"provenance": "[1]"}},
+        "provenance",
+    ),
     "no JSON": (lambda t: b"{" * 50, "header is damaged"),
     "deep JSON": (lambda t: b"[" * 200_000, "header is damaged"),
     "a name twice": (lambda t: json.dumps(t).encode()[:-1] + b', "head.linear.bias": {}}', "stands twice"),
@@ -193,3 +201,13 @@ def test_a_nan_in_a_file_is_noticed(saved: Path) -> None:
     saved.write_bytes(blob)
     with pytest.raises(CheckpointError, match="NaN or infinite"):
         load(saved)
+
+
+def test_clips_longer_than_the_encoder_takes_cannot_be_described() -> None:
+    with pytest.raises(ConfigError, match="the encoder takes 135 at most"):
+        PASST.replace(clip_seconds=5.0)
+
+
+def test_positions_for_fewer_patches_than_there_are_cannot_be_described() -> None:
+    with pytest.raises(ConfigError, match="gives position tables of"):
+        PASST.encoder.replace(n_bands=128, stride=(33, 10))

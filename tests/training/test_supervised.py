@@ -66,14 +66,14 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(tones: Path, patchout:
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_before_the_step(tones: Path, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"the loss is (nan|inf).*not applied"):
+    with pytest.raises(TrainingError, match=r"(nan|inf).*not applied; its clips are \d-\d-A"):
         train(TINY.replace(optimizer=AdamW(lr=1e25), averaging=None), tones, tmp_path / "run")
     assert not (tmp_path / "run" / "model.safetensors").exists()
 
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(tones: Path, tmp_path: Path) -> None:
-    (tmp_path / "recipe.json").write_text("{}")
-    with pytest.raises(ConfigError, match="already holds a run"):
+    (tmp_path / "model.safetensors").write_text("a finished one")
+    with pytest.raises(ConfigError, match="already holds a finished run"):
         train(TINY, tones, tmp_path)
 
 
@@ -131,3 +131,26 @@ def test_every_recipe_survives_json_and_overrides(name: str) -> None:
 def test_a_model_with_other_labels_than_its_corpus_is_no_recipe() -> None:
     with pytest.raises(ConfigError, match="the model has 10 labels but the corpus has 70"):
         TINY.replace(corpus=BuiltinMix())
+
+
+def test_training_and_tagging_must_pad_alike() -> None:
+    with pytest.raises(ConfigError, match="padding is 'zeros' but training repeats"):
+        TINY.replace(model=TINY.model.replace(padding="zeros"))
+
+
+def test_a_gradient_that_is_not_finite_is_never_applied(tones: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[torch.nn.Parameter] = []
+
+    def spoil(module: torch.nn.Module, *_: object) -> None:
+        """A loss that is finite and a gradient that is not: the square root at zero."""
+        seen.extend(p for p in module.parameters() if not bool(torch.isfinite(p).all()))
+
+    class Rooted(torch.nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            spoil(self)
+            return super().forward(x) + (self.bias * 0).abs().sqrt()
+
+    monkeypatch.setattr("earmark.models.heads.nn.Linear", Rooted)
+    with pytest.raises(TrainingError, match="gradient's norm nan"):
+        train(TINY.replace(augment=Augment()), tones)
+    assert not seen

@@ -38,22 +38,27 @@ def windows(
 def _cut(
     blocks: Iterable[Float[np.ndarray, "_sample"]], window: int, hop: int
 ) -> Iterator[tuple[int, Float[np.ndarray, "_sample"]]]:
-    held = np.zeros(0, np.float32)
-    position = start = 0  # the index in the sound of held[0], and of the next window
+    parts: list[Float[np.ndarray, "_sample"]] = []  # the sound from start to end; empty in a gap
+    start = end = 0  # the index in the sound of the next window, and one past what was taken
     for block in blocks:
-        end = position + len(held) + len(block)
-        if start >= end:  # a gap that swallows the block
-            held, position = held[:0], end
+        fresh = block[max(0, start - end) :]
+        end += len(block)
+        if len(fresh):
+            parts.append(fresh)
+        if start + window >= end:  # a window that ends where the sound may end waits for more
             continue
-        held = np.concatenate([held[start - position :], block[max(0, start - position - len(held)) :]])
-        position = start
-        while start + window < end:  # a window that ends where the sound may end waits for more
-            yield start, held[start - position : start - position + window].copy()
+        held, first = _joined(parts), start
+        while start + window < end:
+            yield start, held[start - first : start - first + window].copy()
             start += hop
-        held = held[max(0, start - position) :] if start < end else held[:0]
-        position = min(start, end)
-    if len(held):
-        yield start, held[:window].copy()
+        parts = [held[start - first :].copy()] if start < end else []
+    if parts:
+        yield start, _joined(parts)[:window].copy()
+
+
+def _joined(parts: list[Float[np.ndarray, "_sample"]]) -> Float[np.ndarray, "_sample"]:
+    """Joined once a window, not once a block, which would cost the square of a long window."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def pad(

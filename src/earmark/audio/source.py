@@ -2,13 +2,12 @@
 
 import io
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import IO, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -28,6 +27,8 @@ Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFile | 
 """What can be heard: a path, the bytes of a file, a binary file object, or `(samples, sample_rate)`."""
 
 _HEAD = 4096
+MAX_COPY_BYTES = 8 << 30
+"""What a pipe may bring: it is copied to the disk, as readers go back and forth."""
 
 
 @dataclass(frozen=True)
@@ -235,10 +236,25 @@ def _seekable(file: Any) -> Generator[tuple[Any, str]]:
         return
     with tempfile.TemporaryFile() as copy:
         try:
-            shutil.copyfileobj(file, copy, 1 << 20)
+            whole = _copied(file, copy)
         except Exception as error:  # a caller's file object may raise anything
             raise AudioError(path, f"the file object cannot be read: {error}") from error
+        if not whole:
+            raise AudioError(
+                path, f"brings more than {MAX_COPY_BYTES} bytes; save it to a file, and give that"
+            )
         yield copy, path
+
+
+def _copied(file: Any, copy: IO[bytes]) -> bool:
+    """Copy a stream to its end; whether it had one within `MAX_COPY_BYTES`."""
+    count = 0
+    while data := file.read(1 << 20):
+        count += len(data)
+        if count > MAX_COPY_BYTES:
+            return False
+        copy.write(data)
+    return True
 
 
 def _from_file(file: Any, path: str) -> Opened:

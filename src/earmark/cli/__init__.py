@@ -9,7 +9,7 @@ from types import FrameType
 from cyclopts import App, CycloptsError
 
 from earmark import __version__
-from earmark.cli.words import STDIN, Stopped, tell
+from earmark.cli.words import STDIN, Stopped, as_typed, tell
 
 app = App(name="earmark", help="Tag, embed and learn sound.", version=__version__)
 app.command("earmark.cli.tag:tag", name="tag", help="Say what is heard in recordings.")
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, _stop)
     try:
         status = _run([STDIN if token == "-" else token for token in given])
-        _flush()
+        status = _flush(status)
     except KeyboardInterrupt:
         status = 128 + signal.SIGINT
     except Stopped as stopped:
@@ -45,9 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(tokens: Sequence[str]) -> int:
     try:
-        status = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
+        bound.arguments.update({name: as_typed(value) for name, value in bound.arguments.items()})
+        status = command(*bound.args, **bound.kwargs)
     except CycloptsError as error:
-        tell(f"{error}".strip().rstrip(".") + "; see `earmark --help`, or `--help` behind a command")
+        words = str(error).replace(STDIN, "-").strip().rstrip(".")
+        tell(f"{words}; see `earmark --help`, or `--help` behind a command")
         return 2
     except BrokenPipeError:
         return 0  # whoever read our output has had enough
@@ -58,12 +61,14 @@ def _run(tokens: Sequence[str]) -> int:
 
 def _explained(error: Exception) -> int:
     """The sentence and the exit status for an error that has them; any other is a bug and stays one."""
+    from earmark.audio import AudioError
     from earmark.config import ConfigError
     from earmark.inference.journal import OutputError
     from earmark.inference.process import DecoderError
 
     torch = sys.modules.get("torch")  # an error of torch's can only come where it is imported
-    tell_apart: dict[type[Exception], int] = {OutputError: 74, ConfigError: 2, DecoderError: 1}
+    tell_apart: dict[type[Exception], int] = {OutputError: 74, OSError: 74, ConfigError: 2}
+    tell_apart |= dict.fromkeys((DecoderError, AudioError, UnicodeError, MemoryError), 1)
     if torch is not None:
         from earmark.models.checkpoint import CheckpointError
 
@@ -74,7 +79,7 @@ def _explained(error: Exception) -> int:
         tell_apart[TrainingError] = 1
     for kind, status in tell_apart.items():
         if isinstance(error, kind):
-            tell(str(error))
+            tell(_sentence(error))
             return status
     if torch is not None and isinstance(error, torch.OutOfMemoryError):
         tell("the device has too little memory for this; try a smaller --batch")
@@ -82,12 +87,29 @@ def _explained(error: Exception) -> int:
     raise error
 
 
-def _flush() -> None:
-    """Flush here, where a closed pipe can be caught, and not while the interpreter ends."""
+def _sentence(error: Exception) -> str:
+    """An error in words; the system's own come without the name of what they are about, or without any."""
+    if isinstance(error, MemoryError):
+        return "there is too little memory for this"
+    if not isinstance(error, OSError):
+        return str(error)
+    from earmark.audio import displayable
+
+    words = (error.strerror or str(error) or type(error).__name__).lower()
+    return f"{displayable(error.filename)}: {words}" if isinstance(error.filename, str | bytes) else words
+
+
+def _flush(status: int) -> int:
+    """Flush here, where a closed pipe or a full disk can be caught, and not while the interpreter ends."""
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:
+        if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison] (None where it is closed)
+            sys.stdout.flush()
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if not isinstance(error, BrokenPipeError) and status != 74:
+            tell(f"standard output cannot be written: {_sentence(error)}")
+            return 74
+    return status
 
 
 def _stop(number: int, _: FrameType | None) -> None:

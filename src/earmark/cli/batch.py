@@ -1,11 +1,12 @@
 """A run over many files, as `tag` and `embed` share it: the same promises for both."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from earmark.audio import displayable
 from earmark.cli.terminal import Output, Watch
@@ -24,6 +25,18 @@ Hear = Callable[[Iterator[Item], Pool | None], Results]
 Records = Callable[[], Iterable[Record]]
 
 
+class Ready(NamedTuple):
+    """A loaded model.
+
+    Attributes:
+        hear: items to results.
+        misfit: why a record of an earlier output cannot come from this model and these settings, or None.
+    """
+
+    hear: Hear
+    misfit: Callable[[Record], str | None]
+
+
 @dataclass(frozen=True)
 class Batch:
     """What a verb asks for.
@@ -35,8 +48,8 @@ class Batch:
         out: the output file; None for standard output.
         resume: go on with what an earlier run left.
         settings: what must be the same when a run is resumed.
-        prepare: loads the model, and gives the function that hears items.  It imports torch, so it is called
-            when the decoder processes are on their way.
+        prepare: loads the model.  It imports torch, so it is called when the decoder processes are on their
+            way.
         record: a result as a record of the journal.
         write: renders records in a format.
         earlier: an earlier output as records.
@@ -48,7 +61,7 @@ class Batch:
     out: Path | None
     resume: bool
     settings: dict[str, Any]
-    prepare: Callable[[], Hear]
+    prepare: Callable[[], Ready]
     record: Callable[[Any], Record]
     write: Callable[[BinaryIO, str, bool, Records], None]
     earlier: Callable[[Path, str], Iterator[Record]]
@@ -72,7 +85,8 @@ def run_batch(batch: Batch) -> int:
     check(batch.form)
     output = Output()
     if batch.out is not None:
-        with Journal(batch.out, batch.settings, batch.resume) as journal:
+        settings = {**batch.settings, "model_digest": _digest(batch.settings["model"])}
+        with Journal(batch.out, settings, batch.resume) as journal:
             return _to_file(batch, batch.out, journal)
     failed = 0
 
@@ -82,7 +96,7 @@ def run_batch(batch: Batch) -> int:
             failed += result.error is not None
             yield result
 
-    with _hearing(batch) as heard:
+    with _hearing(batch) as (heard, _):
         for piece in pieces(batch.form, batch.search.single)(counted(heard(Counter()))):
             output.write(piece)
     return 1 if failed else 0
@@ -90,9 +104,9 @@ def run_batch(batch: Batch) -> int:
 
 def _to_file(batch: Batch, out: Path, journal: Journal) -> int:
     try:
-        with _hearing(batch) as heard:
+        with _hearing(batch) as (heard, misfit):
             if not journal.found:
-                journal.begin(batch.earlier(out, batch.form) if batch.resume and out.exists() else ())
+                journal.begin(_earlier(batch, out, misfit) if batch.resume and out.exists() else ())
             for result in heard(journal.done.copy()):
                 journal.append(batch.record(result))
         _render(batch, out, journal)
@@ -105,6 +119,28 @@ def _to_file(batch: Batch, out: Path, journal: Journal) -> int:
     return 1 if journal.failed else 0
 
 
+def _digest(model: str) -> str | None:
+    """Which weights these are, so that a run is not resumed with others of the same name."""
+    path = (
+        Path(__file__).parents[1] / "weights" / "builtin.safetensors" if model == "builtin" else Path(model)
+    )
+    path = path / "model.safetensors" if path.is_dir() else path
+    with suppress(OSError), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return None  # a published name, whose digest is pinned; or no model, which is said when it is loaded
+
+
+def _earlier(batch: Batch, out: Path, misfit: Callable[[Record], str | None]) -> Iterator[Record]:
+    """What a finished output holds, as far as it can be seen to come from this model and these settings."""
+    for record in batch.earlier(out, batch.form):
+        if (reason := misfit(record)) is not None:
+            raise ConfigError(
+                f"{displayable(out)}: {record.head['path']} has {reason}; resume with the model and the "
+                "settings that it was made with, or leave out --resume to make it anew"
+            )
+        yield record
+
+
 def _render(batch: Batch, out: Path, journal: Journal) -> None:
     try:
         with commit(out) as file:
@@ -114,25 +150,30 @@ def _render(batch: Batch, out: Path, journal: Journal) -> None:
 
 
 @contextmanager
-def _hearing(batch: Batch) -> Generator[Callable[[Counter[str]], Results], None, None]:
-    """Decoders, model and progress; gives a function from what is done already to the results of the rest."""
+def _hearing(
+    batch: Batch,
+) -> Generator[tuple[Callable[[Counter[str]], Results], Callable[[Record], str | None]], None, None]:
+    """Decoders, model and progress; gives a function from what is done already to the results of the rest,
+    and `Ready.misfit`."""
     with ExitStack() as stack:
         workers = batch.run.decoders(many=not batch.search.single)
         pool = stack.enter_context(Pool(workers, batch.run.timeout)) if workers else None
         if pool is not None and batch.search.paths != ["-"]:
             pool.start()
         _share_cores(workers)
-        hear = batch.prepare()
-        watch = stack.enter_context(Watch(lambda: sum(1 for _ in Search(batch.search.paths))))
+        ready = batch.prepare()
+        watch = stack.enter_context(Watch())
 
         def heard(done: Counter[str]) -> Results:
-            for result in hear(_rest(batch.search, done), pool):
+            before = done.copy()
+            watch.expect(lambda: sum(1 for _ in _rest(Search(batch.search.paths), before)))
+            for result in ready.hear(_rest(batch.search, done), pool):
                 watch.step(result.seconds)
                 if result.error is not None:
                     watch.tell(f"{result.path}: {reason(result.error)}")
                 yield result
 
-        yield heard
+        yield heard, ready.misfit
         skipped = batch.search.skipped
         if skipped:
             what = (

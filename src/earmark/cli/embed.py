@@ -5,8 +5,6 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from earmark.cli.words import given
-
 
 def embed(
     paths: list[str],
@@ -41,7 +39,7 @@ def embed(
         resume: go on with what a stopped run with this --out left; or add to a finished .parquet.
         on_truncated: refuse files that are cut off (error), or hear what is there (keep).
     """
-    from earmark.cli.batch import Batch, Hear, run_batch
+    from earmark.cli.batch import Batch, Ready, run_batch
     from earmark.inference import formats
     from earmark.inference.settings import EmbedSettings, Run
     from earmark.inference.sources import Search
@@ -49,15 +47,19 @@ def embed(
     settings = EmbedSettings(level=level, window=window, hop=hop)
     run = Run(device=device, batch=batch, workers=workers, on_truncated=on_truncated)
 
-    def prepare() -> Hear:
+    def prepare() -> Ready:
         from earmark.inference.embedding import embed_items, ready_to_embed
 
         encoder = ready_to_embed(model, device)
-        return lambda items, pool: embed_items(items, encoder, settings, run, pool)
+        dim, frame_seconds = encoder.embedding_dim, encoder.frame_seconds
+        return Ready(
+            hear=lambda items, pool: embed_items(items, encoder, settings, run, pool),
+            misfit=lambda record: formats.misfit_of_embeddings(record, settings, dim, frame_seconds),
+        )
 
     return run_batch(
         Batch(
-            search=Search(given(paths)),
+            search=Search(paths),
             run=run,
             form=formats.choose(out, None, formats.EMBED_SUFFIXES),
             out=out,

@@ -9,6 +9,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from earmark.audio.errors import one_line
+
 
 def show(model: str = "builtin", /) -> int:
     """Describe a model: how it hears, what it calls things, and where it came from.
@@ -33,19 +35,18 @@ def show(model: str = "builtin", /) -> int:
 
 
 def _tree(name: str, values: dict[str, Any]) -> Tree:
-    tree = Tree(Text(name, style="bold"))
+    tree = Tree(Text(one_line(name), style="bold"))
     for key, value in values.items():
         if isinstance(value, dict):
             tree.add(_tree(key, value))
         else:
-            tree.add(
-                Text(f"{key}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
-            )
+            words = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            tree.add(Text(one_line(f"{key}: {words}")))
     return tree
 
 
 def _columns(names: list[str], width: int = 3) -> Table:
     table = Table.grid(padding=(0, 3))
     for start in range(0, len(names), width):
-        table.add_row(*(Text(f"  {name}") for name in names[start : start + width]))
+        table.add_row(*(Text("  " + one_line(name)) for name in names[start : start + width]))
     return table

@@ -5,8 +5,6 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from earmark.cli.words import given
-
 Flag = Parameter(negative="")
 
 
@@ -42,30 +40,34 @@ def tag(
         window: seconds; tags for each stretch of this length, instead of one set for the file.
         hop: seconds from the start of one window to the next; the window if not given.
         form: of the output; by the suffix of --out if not given, else text.
-        out: write to this file, which appears when all is done.
+        out: write to this file, which appears when all is done; standard output if not given, or -.
         device: where the model computes, such as cuda.
         batch: windows that go through the model together.
         workers: decoder processes; 0 decodes in this one.
         resume: go on with what a stopped run with this --out left; or add to a finished .jsonl or .parquet.
         on_truncated: refuse files that are cut off (error), or hear what is there (keep).
     """
-    from earmark.cli.batch import Batch, Hear, run_batch
+    from earmark.cli.batch import Batch, Ready, run_batch
     from earmark.inference import formats
     from earmark.inference.settings import Run, TagSettings
     from earmark.inference.sources import Search
 
+    out = None if out == Path("-") else out
     settings = TagSettings(top=top, threshold=threshold, window=window, hop=hop)
     run = Run(device=device, batch=batch, workers=workers, on_truncated=on_truncated)
 
-    def prepare() -> Hear:
+    def prepare() -> Ready:
         from earmark.inference.tagging import ready_to_tag, tag_items
 
         tagger = ready_to_tag(model, device)
-        return lambda items, pool: tag_items(items, tagger, settings, run, pool)
+        return Ready(
+            hear=lambda items, pool: tag_items(items, tagger, settings, run, pool),
+            misfit=lambda record: formats.misfit_of_tags(record, settings, tagger.labels.names),
+        )
 
     return run_batch(
         Batch(
-            search=Search(given(paths)),
+            search=Search(paths),
             run=run,
             form=formats.choose(out, form, formats.TAG_SUFFIXES),
             out=out,

@@ -56,14 +56,9 @@ class Output:
 
 
 class Watch:
-    """Tells how a run goes: a bar on a terminal, nothing in a pipe.
+    """Tells how a run goes: a bar on a terminal, nothing in a pipe."""
 
-    Args:
-        count: gives the number of files in the end; it runs beside the work, as it may take long.
-    """
-
-    def __init__(self, count: Callable[[], int]) -> None:
-        self._count = count
+    def __init__(self) -> None:
         self._heard = 0.0
         self._began = time.monotonic()
         self._bar: Progress | None = None
@@ -80,7 +75,6 @@ class Watch:
             self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
             self._task = self._bar.add_task("files", total=None, speed="")
             self._bar.start()
-            threading.Thread(target=self._find_total, daemon=True).start()
         self._shown, warnings.showwarning = warnings.showwarning, self._warn
         return self
 
@@ -88,6 +82,11 @@ class Watch:
         warnings.showwarning = self._shown
         if self._bar is not None:
             self._bar.stop()
+
+    def expect(self, count: Callable[[], int]) -> None:
+        """Have the number of files to come found out, by a function that runs beside the work."""
+        if self._bar is not None:
+            threading.Thread(target=self._find_total, args=(count,), daemon=True).start()
 
     def step(self, seconds: float) -> None:
         """One more file, so long, is done."""
@@ -104,8 +103,8 @@ class Watch:
             text = f"earmark: {one_line(message)}"
             self._bar.console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
-    def _find_total(self) -> None:
-        total = self._count()
+    def _find_total(self, count: Callable[[], int]) -> None:
+        total = count()
         if self._bar is not None:
             self._bar.update(self._task, total=total)
 

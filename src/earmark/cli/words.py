@@ -1,8 +1,9 @@
 """What every verb says in the same way; imports nothing heavy, so that `--help` answers at once."""
 
 import sys
-from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
+from typing import Any, cast
 
 STDIN = "\0stdin"
 """How a lone `-` passes the parser, which takes it for an option; no argument can hold a zero byte."""
@@ -16,9 +17,11 @@ class Stopped(BaseException):
         self.signal = number
 
 
-def given(paths: Iterable[str]) -> list[str]:
-    """Paths as they were typed; see `STDIN`."""
-    return ["-" if path == STDIN else path for path in paths]
+def as_typed(value: Any) -> Any:
+    """An argument as it was typed; see `STDIN`."""
+    if isinstance(value, list):
+        return [as_typed(one) for one in cast(list[Any], value)]
+    return type(value)("-") if isinstance(value, str | Path) and str(value) == STDIN else value
 
 
 def tell(message: str) -> None:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from earmark.config import Frozen
+from earmark.config import ConfigError, Frozen
 from earmark.data.clips import Clip, Split, read_rows
 from earmark.data.esc50 import NAMES, read_clips
 from earmark.labels import LabelSet
@@ -82,6 +82,11 @@ class BuiltinMix(Frozen):
 
     def _instruments(self, root: Path, split: Split) -> None:
         for row in read_rows(root / "metadata.csv", ("filename", "split", "labels")):
+            unknown = [name for name in row["labels"].split(";") if name not in INSTRUMENTS]
+            if unknown:
+                raise ConfigError(
+                    f"{root / 'metadata.csv'}: unknown instrument {unknown[0]!r} of {row['filename']}"
+                )
             names = tuple(INSTRUMENTS[name] for name in row["labels"].split(";"))
             clip = Clip(root / "audio" / row["filename"], ("Music", *names))
             (split.test if row["split"] == "test" else split.train).append(clip)
@@ -92,10 +97,13 @@ class BuiltinMix(Frozen):
                 index % 20 == 0
             ):  # the digits alike are many; every twentieth keeps speech from outweighing the rest
                 clip = Clip(root / "audio" / row["filename"], ("Speech",))
-                (split.test if int(row["fold"]) == self.fold else split.train).append(clip)
+                (split.test if row["fold"] == str(self.fold) else split.train).append(clip)
 
 
 def read_licences(attributions: Path) -> dict[str, str]:
     """The licence of each clip of ESC-50, by `fold-source-take`, from the archive's own list."""
-    text = attributions.read_text(encoding="utf-8")
+    try:
+        text = attributions.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{attributions}: the licences of the clips cannot be read ({error})") from None
     return dict(re.findall(r"^- \[([^\]]+)\.\w+\]: .*\[([^\]]+)\]\s*$", text, flags=re.MULTILINE))

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from earmark.audio import AudioError
 from earmark.config import ConfigError
 from earmark.labels import LabelSet
 
@@ -40,14 +39,13 @@ def read_rows(table: Path, needed: Iterable[str]) -> list[dict[str, str]]:
     """The rows of a CSV file with a header.
 
     Raises:
-        AudioError: the file is missing or unreadable.
-        ConfigError: a needed column is missing.
+        ConfigError: the file is missing, unreadable or no text; or a needed column is missing.
     """
     try:
         with table.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-    except OSError as error:
-        raise AudioError(str(table), error.strerror or str(error)) from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{table}: cannot be read as a table ({error})") from None
     missing = [name for name in needed if not rows or name not in rows[0]]
     if missing:
         raise ConfigError(

@@ -6,65 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from earmark.config import Frozen
+from earmark.config import ConfigError, Frozen
 from earmark.data.clips import Clip, Split, first_existing, read_rows
+from earmark.labels import ESC50 as NAMES
 from earmark.labels import LabelSet
-
-NAMES = {
-    "dog": "Dog",
-    "rooster": "Crowing, cock-a-doodle-doo",
-    "pig": "Pig",
-    "cow": "Cattle, bovinae",
-    "frog": "Frog",
-    "cat": "Cat",
-    "hen": "Cluck",
-    "insects": "Fly, housefly",
-    "sheep": "Sheep",
-    "crow": "Crow",
-    "rain": "Rain",
-    "sea_waves": "Waves, surf",
-    "crackling_fire": "Crackle",
-    "crickets": "Cricket",
-    "chirping_birds": "Bird vocalization, bird call, bird song",
-    "water_drops": "Drip",
-    "wind": "Wind",
-    "pouring_water": "Pour",
-    "toilet_flush": "Toilet flush",
-    "thunderstorm": "Thunderstorm",
-    "crying_baby": "Baby cry, infant cry",
-    "sneezing": "Sneeze",
-    "clapping": "Clapping",
-    "breathing": "Breathing",
-    "coughing": "Cough",
-    "footsteps": "Walk, footsteps",
-    "laughing": "Laughter",
-    "brushing_teeth": "Toothbrush",
-    "snoring": "Snoring",
-    "drinking_sipping": "Drinking, sipping",
-    "door_wood_knock": "Knock",
-    "mouse_click": "Mouse click",
-    "keyboard_typing": "Computer keyboard",
-    "door_wood_creaks": "Creak",
-    "can_opening": "Can opening",
-    "washing_machine": "Washing machine",
-    "vacuum_cleaner": "Vacuum cleaner",
-    "clock_alarm": "Alarm clock",
-    "clock_tick": "Tick-tock",
-    "glass_breaking": "Shatter",
-    "helicopter": "Helicopter",
-    "chainsaw": "Chainsaw",
-    "siren": "Siren",
-    "car_horn": "Vehicle horn, car horn, honking",
-    "engine": "Engine",
-    "train": "Train",
-    "church_bells": "Church bell",
-    "airplane": "Fixed-wing aircraft, airplane",
-    "fireworks": "Fireworks",
-    "hand_saw": "Sawing",
-}
-"""ESC-50's categories, in the order of its targets, and what AudioSet calls them.
-
-Three have no AudioSet name and keep a plain one: drinking, mouse clicks and the opening of a can."""
 
 ESC10_TARGETS = (0, 1, 10, 11, 12, 20, 21, 38, 40, 41)
 
@@ -119,5 +64,12 @@ def read_clips(root: Path) -> Iterator[tuple[Clip, int, int]]:
     target_column = "esc50_target" if table.name == "metadata.csv" else "target"
     names = tuple(NAMES.values())
     for row in read_rows(table, ("filename", "fold", target_column)):
-        target = int(row[target_column])
-        yield Clip(audio / row["filename"], (names[target],)), int(row["fold"]), target
+        try:
+            target, fold = int(row[target_column]), int(row["fold"])
+            clip = Clip(audio / row["filename"], (names[target],))
+        except (ValueError, IndexError):
+            raise ConfigError(
+                f"{table}: fold {row['fold']!r} or target {row[target_column]!r} of {row['filename']} is "
+                "wrong; they must be whole numbers, the target below 50"
+            ) from None
+        yield clip, fold, target

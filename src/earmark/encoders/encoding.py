@@ -11,9 +11,10 @@ class Encoding(NamedTuple):
 
     Attributes:
         frames: what is heard when, earliest first, on the grid that the encoder's config states
-            (`frame_stride`, `first_frame`).  In training with patchout: the tokens that were kept.
+            (`frame_dim`, `frame_stride`, `first_frame`).  In training with patchout: the
+            tokens that were kept.
         summary: one vector for the whole clip.
     """
 
-    frames: Float[Tensor, "batch frame dim"]
+    frames: Float[Tensor, "batch frame frame_dim"]
     summary: Float[Tensor, "batch dim"]

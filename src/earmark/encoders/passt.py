@@ -63,6 +63,11 @@ class PaSST(Frozen):
                 f"a patch of {self.patch} does not fit {self.n_bands} bands x {self.max_frames} frames; "
                 "take a smaller patch"
             )
+        if any(have < need for have, need in zip(self.table, self.grid(self.max_frames), strict=True)):
+            raise ValueError(
+                f"stride {self.stride} gives position tables of {self.table} for a grid of "
+                f"{self.grid(self.max_frames)} patches; take a stride that divides the input more finely"
+            )
         return self
 
     @property
@@ -85,6 +90,18 @@ class PaSST(Frozen):
     def min_frames(self) -> int:
         """The shortest input: one patch."""
         return self.patch
+
+    @property
+    def longest(self) -> int | None:
+        """The longest input in frames; None if there is a rule for longer ones."""
+        if self.long_input != "error":
+            return None
+        return self.table[1] * self.stride[1] + self.patch - 1
+
+    @property
+    def frame_dim(self) -> int:
+        """Width of a frame."""
+        return self.dim
 
     @property
     def frame_stride(self) -> int:

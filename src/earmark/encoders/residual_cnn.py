@@ -51,6 +51,16 @@ class ResidualCNN(Frozen):
         return 1
 
     @property
+    def longest(self) -> int | None:
+        """The longest input in frames: there is no bound."""
+        return None
+
+    @property
+    def frame_dim(self) -> int:
+        """Width of a frame: the mean over bands of every channel."""
+        return self.widths[-1]
+
+    @property
     def frame_stride(self) -> int:
         """Feature frames from one encoded frame to the next."""
         return 2 ** len(self.widths)
@@ -95,13 +105,12 @@ class ResidualCNNEncoder(nn.Module):
         """Encode a batch of spectrograms.
 
         Returns:
-            Frames hold the mean over bands, twice (once for each half of the summary); the summary holds
-            mean and maximum over time of the mean over bands.
+            Frames hold the mean over bands; the summary holds their mean and maximum over time.
         """
         grid = self.stages(self.stem(features[:, None]))
         frames = grid.mean(dim=2).transpose(1, 2)
         summary = torch.cat([frames.mean(dim=1), frames.amax(dim=1)], dim=1)
-        return Encoding(frames=torch.cat([frames, frames], dim=2), summary=self.dropout(summary))
+        return Encoding(frames=frames, summary=self.dropout(summary))
 
 
 class ResidualBlock(nn.Module):

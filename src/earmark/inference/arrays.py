@@ -173,7 +173,7 @@ def read_parquet(path: Path) -> Iterator[EmbedResult]:
             if tuple(file.schema_arrow.names) != COLUMNS:
                 raise ValueError("its columns are others")
             yield from _grouped(row for batch in file.iter_batches(1024) for row in batch.to_pylist())
-    except (ValueError, OSError) as error:
+    except (ValueError, TypeError, OSError) as error:
         raise ConfigError(
             f"{displayable(path)}: is no parquet file of earmark's ({error}); it cannot be resumed"
         ) from None
@@ -182,8 +182,7 @@ def read_parquet(path: Path) -> Iterator[EmbedResult]:
 def _grouped(rows: Iterable[dict[str, object]]) -> Iterator[EmbedResult]:
     held: list[dict[str, object]] = []
     for row in rows:
-        last = held[-1] if held else None
-        if last is not None and (row["path"] != last["path"] or row["error"] or _before(row, last)):
+        if held and (row["path"] != held[0]["path"] or row["error"] or _not_after(row, held[0])):
             yield _joined(held)
             held = []
         held.append(row)
@@ -191,8 +190,9 @@ def _grouped(rows: Iterable[dict[str, object]]) -> Iterator[EmbedResult]:
         yield _joined(held)
 
 
-def _before(row: dict[str, object], last: dict[str, object]) -> bool:
-    return last["error"] is not None or float(str(row["start"])) < float(str(last["start"]))
+def _not_after(row: dict[str, object], first: dict[str, object]) -> bool:
+    """Whether a row cannot belong to the source that began with this one: the first is the earliest."""
+    return first["error"] is not None or float(str(row["start"])) <= float(str(first["start"]))
 
 
 def _joined(rows: list[dict[str, object]]) -> EmbedResult:

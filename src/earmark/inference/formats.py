@@ -1,6 +1,6 @@
 """Names of formats, and the way into the journal and out of it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,6 +12,7 @@ from earmark.config import ConfigError
 from earmark.inference import arrays, tables
 from earmark.inference.journal import Record
 from earmark.inference.results import EmbedResult, Tag, TagResult, TagRow
+from earmark.inference.settings import Cut, EmbedSettings, TagSettings
 
 TAG_SUFFIXES = {
     ".txt": "text",
@@ -158,3 +159,57 @@ def embeddings_of(record: Record) -> EmbedResult:
     ends = np.frombuffer(record.body, "<f8", rows, 8 * rows)
     embeddings = np.frombuffer(record.body, "<f4", rows * dim, 16 * rows).reshape(rows, dim)
     return EmbedResult(head["path"], head["seconds"], embeddings, starts, ends)
+
+
+def misfit_of_tags(record: Record, settings: TagSettings, labels: Collection[str]) -> str | None:
+    """What a record has that a run with these settings and labels does not give; None if nothing is seen.
+
+    Example:
+        >>> record = Record({"path": "a.wav", "seconds": 1.0, "rows": [[0.0, 1.0, [["Dog", 0.5]]]]})
+        >>> misfit_of_tags(record, TagSettings(), ["Rain"])
+        "the label 'Dog', which the model does not know"
+    """
+    rows = record.head.get("rows", [])
+    most = min(settings.top, len(labels))
+    for _, _, tags in rows:
+        for label, score in tags:
+            if label not in labels:
+                return f"the label {label!r}, which the model does not know"
+            if score < settings.threshold - 0.5 * 10**-tables.DIGITS:
+                return f"a score of {score:g}, and the threshold is {settings.threshold:g}"
+        if len(tags) > most or (len(tags) < most and not settings.threshold):
+            return f"{len(tags)} tags in a row, and {most} are asked for"
+    return _misfit_of_rows([(start, end) for start, end, _ in rows], settings)
+
+
+def misfit_of_embeddings(
+    record: Record, settings: EmbedSettings, dim: int, frame_seconds: float
+) -> str | None:
+    """The same for embeddings, by their width and by how far a frame reaches.
+
+    Example:
+        >>> record = of_embeddings(EmbedResult("a.wav", 1.0, np.zeros((1, 3)), np.zeros(1), np.ones(1)))
+        >>> misfit_of_embeddings(record, EmbedSettings(), 4, 0.1)
+        'vectors of 3 numbers, and the model gives 4'
+    """
+    if "error" in record.head:
+        return None
+    result = embeddings_of(record)
+    if result.embeddings.shape[1] != dim:
+        return f"vectors of {result.embeddings.shape[1]} numbers, and the model gives {dim}"
+    ranges = list(zip(result.starts.tolist(), result.ends.tolist(), strict=True))
+    if settings.level == "clip":
+        return _misfit_of_rows(ranges, settings)
+    if any(end - start > 1.01 * frame_seconds for start, end in ranges):
+        return "vectors for more than a frame"
+    return None
+
+
+def _misfit_of_rows(ranges: list[tuple[float, float]], cut: Cut) -> str | None:
+    if cut.window is None or cut.hop_seconds is None:
+        return "several rows, and no window is given" if len(ranges) > 1 else None
+    for index, (start, end) in enumerate(ranges):
+        slack = 1e-3 * (index + 1)  # windows are whole samples
+        if end - start > cut.window + slack or abs(start - index * cut.hop_seconds) > slack:
+            return f"a row from {start:g} to {end:g} s, which the window and the hop do not give"
+    return None

@@ -5,6 +5,7 @@ When all is done it is rendered into the final format and goes.  A killed run le
 reads it, ignores a torn last record, and goes on.  A source that ended in an error is done too.
 """
 
+import hashlib
 import json
 import os
 import struct
@@ -18,6 +19,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from earmark.audio import displayable
 from earmark.config import ConfigError
+from earmark.files import settled
 
 try:
     import fcntl
@@ -27,6 +29,8 @@ except ImportError:  # not POSIX: no locks
 FRAME = struct.Struct("<III")
 """Before each record: bytes of its JSON head, bytes of its body, CRC-32 of both."""
 SYNC_SECONDS = 1.0
+LONGEST_NAME = 255
+"""Bytes that common file systems allow in a name."""
 
 
 class OutputError(Exception):
@@ -68,7 +72,7 @@ class Journal:
     """
 
     def __init__(self, out: Path, settings: dict[str, Any], resume: bool) -> None:
-        self.part = out.with_name(out.name + ".part")
+        self.part = part_of(out)
         self.done: Counter[str] = Counter()
         self.failed = 0
         self.found = False
@@ -90,7 +94,7 @@ class Journal:
         self.close()
 
     def append(self, record: Record) -> None:
-        """Add a record; it is on the disk within about a second.
+        """Add a record; it survives the end of this process at once, and that of the machine soon.
 
         Raises:
             OutputError: the disk is full or fails; the records before stay readable.
@@ -99,6 +103,7 @@ class Journal:
             self.begin()
         try:
             self._write(record)
+            self._file.flush()
             self._count(record)
             if time.monotonic() - self._synced > SYNC_SECONDS:
                 self.sync()
@@ -108,11 +113,11 @@ class Journal:
     def begin(self, earlier: Iterable[Record] = ()) -> None:
         """Start anew: an old log is replaced, by the records of an earlier output if there are any."""
         try:
+            earlier = list(earlier)
             self._file.seek(0)
             self._file.truncate()
             self.done.clear()
             self.failed = 0
-            earlier = list(earlier)
             self._write(Record({"settings": self._settings, "earlier": len(earlier)}))
             for record in earlier:
                 self._write(record)
@@ -138,9 +143,12 @@ class Journal:
         self._synced = time.monotonic()
 
     def close(self) -> None:
-        """Let go; what was appended stays."""
+        """Let go; what was appended stays, a log that nothing was written to goes."""
         with suppress(OSError, ValueError):
             self.sync()
+        with suppress(OSError, ValueError):
+            if not os.fstat(self._file.fileno()).st_size:
+                self.part.unlink()
         with suppress(OSError):
             self._file.close()
 
@@ -193,14 +201,32 @@ class Journal:
             )
 
 
+def part_of(out: Path) -> Path:
+    """The log's name beside the output: two names of one file, by a link, have the same log.
+
+    Raises:
+        OutputError: no file can be written there.
+
+    Example:
+        >>> part_of(Path("tags.csv"))
+        PosixPath('tags.csv.part')
+    """
+    try:
+        target = settled(out)
+    except OSError as error:
+        raise failure(out, error) from None
+    name = target.name + ".part"
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        name = hashlib.sha256(os.fsencode(target.name)).hexdigest() + ".part"
+    return target.with_name(name)
+
+
 def failure(path: Path, error: OSError) -> OutputError:
     """The sentence for a write that failed."""
     return OutputError(f"{displayable(path)}: cannot be written: {(error.strerror or str(error)).lower()}")
 
 
 def _locked(out: Path, part: Path) -> BinaryIO:
-    if out.is_dir():
-        raise OutputError(f"{displayable(out)}: is a folder; give the name of a file")
     try:
         while True:
             file = open(os.open(part, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666), "r+b")  # noqa: SIM115  (held as long as the journal)

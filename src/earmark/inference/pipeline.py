@@ -110,7 +110,15 @@ class Batcher:
     def _flush(self, length: int) -> None:
         entries = self._waiting.pop(length)
         self.held -= length * len(entries)
-        values = self._compute(np.stack([window.samples for _, window in entries]))
+        try:
+            values = self._compute(np.stack([window.samples for _, window in entries]))
+        except (
+            ValueError
+        ) as error:  # the model's word on sound that it cannot take: of this length, all of it
+            for outcome, _ in entries:
+                outcome.waiting -= 1
+                outcome.fail(AudioError(outcome.item.name, f"the model cannot take it: {error}"))
+            return
         for (outcome, window), value in zip(entries, values, strict=True):
             outcome.waiting -= 1
             if not np.isfinite(value).all():
@@ -178,17 +186,23 @@ def run_through(
 
 
 def _hear(outcome: Outcome, windows: Iterator[Window], batcher: Batcher, hold: int) -> None:
+    while (window := _next(windows, outcome)) is not None:
+        if outcome.error is not None:
+            continue  # given up, but what is decoded must be read to its end
+        outcome.expect(window)
+        batcher.add(outcome, window)
+        if batcher.held > hold:
+            batcher.flush_fullest()
+    outcome.closed = True
+
+
+def _next(windows: Iterator[Window], outcome: Outcome) -> Window | None:
+    """The next window; None at the end, and where the source fails."""
     try:
-        for window in windows:
-            if outcome.error is not None:
-                continue  # given up, but what is decoded must be read to its end
-            outcome.expect(window)
-            batcher.add(outcome, window)
-            if batcher.held > hold:
-                batcher.flush_fullest()
+        return next(windows, None)
     except (AudioError, TypeError) as error:  # TypeError: an array without its rate, and the like
         outcome.fail(error)
-    outcome.closed = True
+        return None
 
 
 def _cutter(model: Tagger, cut: Cut) -> Cutter:
@@ -207,12 +221,21 @@ def place(model: Tagger, device: str | None) -> Tagger:
     """Move a model to a device.
 
     Raises:
-        ConfigError: there is no such device here.
+        ConfigError: there is no such device here, or it cannot compute this model.
     """
     if device is None:
         return model
     try:
-        return model.to(device)
+        model = model.to(device)
+        if torch.device(device).type != "cpu":
+            _try_out(model, device)
+        return model
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(f"device {device!r} cannot be used here ({reason}); try device 'cpu'") from None
+
+
+@torch.inference_mode()
+def _try_out(model: Tagger, device: str) -> None:
+    """Compute a moment of silence: some devices take a model and cannot give anything back."""
+    model.encode(torch.zeros(1, model.min_samples, device=device)).summary.cpu()

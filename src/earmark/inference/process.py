@@ -19,6 +19,7 @@ except ImportError:  # not POSIX, where no such process is started
     fcntl = None
 
 START_SECONDS = 120.0
+GRACE_SECONDS = 2.0
 MAX_FRAME_BYTES = 1 << 30
 BOOT = "import sys; sys.path[:] = sys.argv[1:]; from earmark.inference.worker import main; main()"
 
@@ -138,8 +139,13 @@ class DecoderProcess:
                 pipe.close()
 
     def cause_of_death(self) -> str:
-        """Why it ended, in words."""
-        status = self._process.wait()
+        """Why it ended, in words; one that stopped talking but lives is ended now."""
+        try:
+            status = self._process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            return "the decoder stopped answering in order and was ended"
         if status >= 0:
             return f"the decoder ended with status {status}"
         try:

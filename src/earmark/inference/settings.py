@@ -79,7 +79,7 @@ class Run(Frozen):
         device: such as "cpu" or "cuda"; None leaves a model where it is.
         batch: windows that go through the model together.
         workers: decoder processes; 0 decodes in this process, None chooses by what there is to do.
-        timeout: seconds without progress after which a file is given up; only with workers.
+        timeout: seconds without progress after which a file is given up, up to a day; only with workers.
         on_truncated: "error" refuses files that are cut off, "keep" takes what decodes, with a warning.
     """
 
@@ -95,8 +95,8 @@ class Run(Frozen):
             raise ValueError(f"batch is {self.batch}; give 1 to 65536 windows")
         if self.workers is not None and not 0 <= self.workers <= 256:
             raise ValueError(f"workers is {self.workers}; give 0 (decode in this process) to 256")
-        if not self.timeout > 0:
-            raise ValueError(f"timeout is {self.timeout}; give seconds above 0")
+        if not 0 < self.timeout <= 86400:
+            raise ValueError(f"timeout is {self.timeout}; give seconds above 0, up to 86400 (a day)")
         return self
 
     def decoders(self, many: bool) -> int:

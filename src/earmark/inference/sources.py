@@ -7,6 +7,8 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import cached_property
+from itertools import islice
 from typing import NamedTuple
 
 from earmark.audio import AudioError, Source, displayable
@@ -85,7 +87,7 @@ class Search:
         self.skipped = 0
         for path in self.paths:
             if path == "-":
-                yield Item("-", sys.stdin.buffer)
+                yield _standard_input()
             elif os.path.lexists(path):
                 yield from self._top(path)
             elif glob.has_magic(path):
@@ -93,10 +95,16 @@ class Search:
             else:
                 yield _failure(path, "there is no such file or folder")
 
-    @property
+    @cached_property
     def single(self) -> bool:
-        """Whether the paths name one file at the most."""
-        return len(self.paths) == 1 and os.path.lexists(self.paths[0]) and not os.path.isdir(self.paths[0])
+        """Whether the paths name one file at the most: a file, a glob that matches one, or `-`."""
+        if len(self.paths) != 1:
+            return False
+        path = self.paths[0]
+        if path != "-" and not os.path.lexists(path) and glob.has_magic(path):
+            found = list(islice(glob.iglob(path, recursive=True), 2))
+            return len(found) == 1 and not os.path.isdir(found[0])
+        return path == "-" or (os.path.lexists(path) and not os.path.isdir(path))
 
     def _glob(self, pattern: str) -> Iterator[Item]:
         found = False
@@ -142,6 +150,12 @@ class Search:
             yield item_of(path)
         else:
             self.skipped += 1
+
+
+def _standard_input() -> Item:
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison] (so Python says that it is closed)
+        return Item("-", None, "standard input is closed")
+    return Item("-", sys.stdin.buffer)
 
 
 def _failure(path: str, reason: str) -> Item:

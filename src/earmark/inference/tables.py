@@ -6,9 +6,9 @@ Each function turns results, one after another, into pieces of the output, so th
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Iterator
 from importlib import import_module
-from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -150,10 +150,8 @@ def _parsed(path: Path, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(lines, 1):
         try:
             row: dict[str, Any] = json.loads(line)
-            valid = isinstance(row["path"], str) and (
-                "error" in row or {"start", "end", "tags"} <= row.keys()
-            )
-        except (ValueError, KeyError, TypeError):
+            valid = _is_row(row)
+        except (ValueError, KeyError, TypeError, RecursionError):
             if not line.endswith("\n"):
                 yield {"torn": True}
                 return
@@ -165,29 +163,55 @@ def _parsed(path: Path, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
         yield row
 
 
+def _is_row(row: dict[str, Any]) -> bool:
+    """Whether it is what `rows` gives."""
+    if not isinstance(row["path"], str) or "error" in row:
+        return isinstance(row["path"], str) and isinstance(row["error"], str)
+    tags = [(tag["label"], tag["score"]) for tag in row["tags"]]
+    numbers = [row["start"], row["end"], *(score for _, score in tags)]
+    return all(isinstance(label, str) for label, _ in tags) and all(
+        isinstance(number, int | float) and math.isfinite(number) for number in numbers
+    )
+
+
 def _unflattened(path: Path) -> Iterator[dict[str, Any]]:
-    """JSON rows from flat ones: neighbors of the same path and range belong together."""
+    """JSON rows from flat ones."""
     _, parquet = pyarrow()
     try:
         with parquet.ParquetFile(path) as file:
             if tuple(file.schema_arrow.names) != COLUMNS:
                 raise ValueError("its columns are others")
             entries = (entry for batch in file.iter_batches() for entry in batch.to_pylist())
-            for (name, start, end), group in groupby(
-                entries, lambda row: (row["path"], row["start"], row["end"])
-            ):
-                members = list(group)
-                if members[0]["error"] is not None:
-                    yield from ({"path": name, "error": member["error"]} for member in members)
-                else:
-                    tags = [
-                        {"label": m["label"], "score": m["score"]} for m in members if m["label"] is not None
-                    ]
-                    yield {"path": name, "start": start, "end": end, "tags": tags}
-    except (ValueError, OSError) as error:
+            for row in map(_unflat, _neighbors(entries)):
+                if not _is_row(row):
+                    raise ValueError("its values are others")
+                yield row
+    except (ValueError, TypeError, OSError) as error:
         raise ConfigError(
             f"{displayable(path)}: is no parquet file of earmark's ({error}); it cannot be resumed"
         ) from None
+
+
+def _neighbors(entries: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Flat rows of one range of one source; a label comes once in it, so that one twice is a source twice."""
+    held: list[dict[str, Any]] = []
+    for entry in entries:
+        last = held[-1] if held else entry
+        same = all(entry[name] == last[name] for name in ("path", "start", "end"))
+        if held and (not same or entry["label"] in (None, *(one["label"] for one in held))):
+            yield held
+            held = []
+        held.append(entry)
+    if held:
+        yield held
+
+
+def _unflat(members: list[dict[str, Any]]) -> dict[str, Any]:
+    first = members[0]
+    if first["error"] is not None:
+        return {"path": first["path"], "error": first["error"]}
+    tags = [{"label": one["label"], "score": one["score"]} for one in members if one["label"] is not None]
+    return {"path": first["path"], "start": first["start"], "end": first["end"], "tags": tags}
 
 
 def _grouped(entries: Iterator[dict[str, Any]]) -> Iterator[TagResult]:

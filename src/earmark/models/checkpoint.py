@@ -40,11 +40,13 @@ class Header(NamedTuple):
         config: the description of the model.
         provenance: recipe, corpus, epoch, scores, licence, version: whatever the writer knew.
         shapes: the shape of each tensor, by name.
+        whole: names of the tensors of whole numbers; the others are floating-point.
     """
 
     config: TaggerConfig
     provenance: dict[str, Any]
     shapes: dict[str, tuple[int, ...]]
+    whole: frozenset[str]
 
 
 def save(
@@ -100,7 +102,13 @@ def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "
     """
     header = read_header(path)
     tagger = Tagger(header.config, hollow=True)
-    _check_shapes(path, header.shapes, {name: tuple(t.shape) for name, t in tagger.state_dict().items()})
+    wanted = tagger.state_dict()
+    _check_shapes(path, header.shapes, {name: tuple(t.shape) for name, t in wanted.items()})
+    swapped = header.whole ^ {name for name, tensor in wanted.items() if not tensor.is_floating_point()}
+    if swapped:
+        raise CheckpointError(
+            path, f"{min(swapped)} is of the wrong type: whole numbers for floating-point or back"
+        )
     try:
         tensors = load_tensors(Path(path).read_bytes())
     except (OSError, SafetensorError) as error:
@@ -130,7 +138,12 @@ def _read_header(path: str | os.PathLike[str], file: BinaryIO) -> Header:
         provenance = json.loads(str(metadata.get("provenance", "{}")))
     except (ConfigError, ValueError, RecursionError) as error:
         raise CheckpointError(path, f"its description cannot be built: {error}") from None
-    return Header(config, provenance, _shapes(path, cast(dict[str, Any], tree), size - 8 - length))
+    if not isinstance(provenance, dict):
+        raise CheckpointError(path, "its provenance is no table of names and values")
+    entries = cast(dict[str, Any], tree)
+    shapes = _shapes(path, entries, size - 8 - length)
+    whole = frozenset(name for name, entry in entries.items() if entry["dtype"] == "I64")
+    return Header(config, cast(dict[str, Any], provenance), shapes, whole)
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

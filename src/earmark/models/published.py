@@ -15,22 +15,11 @@ from earmark.config import ConfigError
 from earmark.encoders import PaSST
 from earmark.encoders.passt_weights import encoder_state, head_state, published_state
 from earmark.frontends import LogMel
-from earmark.labels import LabelSet
+from earmark.labels import ESC50, LabelSet
 from earmark.models.audioset import audioset_labels
 from earmark.models.checkpoint import CheckpointError
 from earmark.models.heads import LinearHead
 from earmark.models.tagger import Tagger, TaggerConfig
-
-ESC50_NAMES = (
-    "Dog; Crowing, cock-a-doodle-doo; Pig; Cattle, bovinae; Frog; Cat; Cluck; Fly, housefly; "
-    "Sheep; Crow; Rain; Waves, surf; Crackle; Cricket; Bird vocalization, bird call, bird song; Drip; "
-    "Wind; Pour; Toilet flush; Thunderstorm; Baby cry, infant cry; Sneeze; Clapping; Breathing; Cough; "
-    "Walk, footsteps; Laughter; Toothbrush; Snoring; Drinking, sipping; Knock; Mouse click; Computer "
-    "keyboard; Creak; Can opening; Washing machine; Vacuum cleaner; Alarm clock; Tick-tock; Shatter; "
-    "Helicopter; Chainsaw; Siren; Vehicle horn, car horn, honking; Engine; Train; Church bell; Fixed-wing "
-    "aircraft, airplane; Fireworks; Sawing"
-)
-"""ESC-50's classes in the order of its targets, by AudioSet's names where there is one."""
 
 STRIDES = {12: 10, 10: 12, 9: 14, 8: 16}
 """Rows of PaSST's frequency table for 128 bands, and the stride that gives them."""
@@ -208,7 +197,7 @@ def _labels(n_classes: int, name: str) -> LabelSet:
     if n_classes == len(audioset):
         return audioset
     if n_classes == 50:
-        return LabelSet(names=tuple(ESC50_NAMES.split("; ")), exclusive=True)
+        return LabelSet(names=tuple(ESC50.values()), exclusive=True)
     if not 0 < n_classes <= MAX_CLASSES:
         raise CheckpointError(name, f"has {n_classes} classes; 1 to {MAX_CLASSES} are allowed")
     return LabelSet(names=tuple(f"class {index}" for index in range(n_classes)))

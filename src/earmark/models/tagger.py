@@ -39,7 +39,7 @@ class TaggerConfig(Frozen):
     encoder: EncoderConfig
     head: HeadConfig | None = HeadConfig()
     labels: LabelSet = LabelSet()
-    clip_seconds: float = Field(default=10.0, gt=0, le=86400)
+    clip_seconds: float = Field(default=10.0, gt=0, le=600)
     padding: Literal["none", "zeros", "loop"] = "none"
 
     @model_validator(mode="after")
@@ -48,6 +48,13 @@ class TaggerConfig(Frozen):
             raise ValueError(
                 f"frontend has {self.frontend.n_bands} bands but encoder.n_bands is {self.encoder.n_bands}; "
                 "they must be equal"
+            )
+        frames = self.frontend.n_frames(round(self.clip_seconds * self.frontend.sample_rate))
+        longest = self.encoder.longest
+        if longest is not None and frames > longest:
+            raise ValueError(
+                f"clip_seconds is {self.clip_seconds:g}, which is {frames} frames, but the encoder takes "
+                f"{longest} at most; take shorter clips, or an encoder built for more frames"
             )
         if self.head is not None and not self.labels.names:
             raise ValueError("a head needs labels; give labels, or head=None for an embedding model")
@@ -101,7 +108,7 @@ class Tagger(nn.Module):
 
     @property
     def embedding_dim(self) -> int:
-        """Width of frames and summary."""
+        """Width of a clip's summary."""
         return self.config.encoder.dim
 
     @property

@@ -120,4 +120,9 @@ class Recipe(Frozen):
                 f"the model has {len(self.model.labels)} labels but the corpus has {len(self.corpus.labels)} "
                 "or others; take model.replace(labels=corpus.labels)"
             )
+        if self.model.padding != "loop":
+            raise ValueError(
+                f"model.padding is {self.model.padding!r} but training repeats short clips; set it to 'loop', so "
+                "that what is learned from is what is heard later"
+            )
         return self

@@ -51,7 +51,7 @@ def train(
 
     Raises:
         ConfigError: the corpus is not there or has no clips.
-        TrainingError: the loss became NaN or infinite; the step was not applied.
+        TrainingError: the loss or the gradient became NaN or infinite; that step was not applied.
     """
     split = recipe.corpus.read(data)
     if not split.train:
@@ -63,7 +63,7 @@ def train(
     clips, waveforms = _decode_all(split.train, model)
     targets = multi_hot(clips, split)
     average = WeightAverage(model, recipe.averaging.decay) if recipe.averaging else None
-    metrics = _run_epochs(recipe, model, average, waveforms, targets)
+    metrics = _run_epochs(recipe, model, average, waveforms, targets, [clip.path.name for clip in clips])
     for epoch_metrics in metrics:
         if report:
             report(epoch_metrics)
@@ -92,6 +92,7 @@ def _run_epochs(
     average: WeightAverage | None,
     waveforms: list[Int16[np.ndarray, "_"]],
     targets: Float[Tensor, "clip class"],
+    names: list[str],
 ) -> Iterator[dict[str, Any]]:
     """Train epoch after epoch and yield the metrics of each."""
     optimizer = make_optimizer(model, recipe.optimizer)
@@ -111,9 +112,11 @@ def _run_epochs(
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             value = float(loss.detach())
-            if not math.isfinite(value):
+            norm = torch.nn.utils.get_total_norm(p.grad for p in model.parameters() if p.grad is not None)
+            if not (math.isfinite(value) and math.isfinite(float(norm))):
                 raise TrainingError(
-                    f"the loss is {value} at step {step}, epoch {epoch}; the step was not applied"
+                    f"the loss is {value} and the gradient's norm {float(norm)} at step {step}, epoch "
+                    f"{epoch + 1}; this step was not applied; its clips are {', '.join(names[i] for i in batch)}"
                 )
             optimizer.step()
             if average:
@@ -173,8 +176,9 @@ def _decode_all(clips: list[Clip], model: Tagger) -> tuple[list[Clip], list[Int1
 
 
 def _start_run(out: Path, recipe: Recipe) -> None:
-    if (out / "recipe.json").exists():
-        raise ConfigError(f"{out} already holds a run; choose another folder, or remove it")
+    if (out / "model.safetensors").exists():
+        raise ConfigError(f"{out} already holds a finished run; choose another folder, or remove it")
     out.mkdir(parents=True, exist_ok=True)
+    (out / "metrics.jsonl").unlink(missing_ok=True)  # of a run that never came to its end
     with commit(out / "recipe.json") as file:
         file.write(json.dumps(recipe.to_dict(), indent=2).encode())
