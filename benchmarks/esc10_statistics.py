@@ -21,7 +21,7 @@ from earmark.recipes.esc10 import FRONTEND
 
 
 def describe(path: Path, frontend: torch.nn.Module, cosines: np.ndarray) -> np.ndarray:
-    """Mean, deviation, least and largest over time of log-mel and MFCC; deviation of the MFCC's differences."""
+    """Mean, deviation, least and largest of log-mel and MFCC; deviation of the MFCC's differences."""
     waveform = torch.from_numpy(audio.load(path, FRONTEND.sample_rate))
     with torch.inference_mode():
         log_mel = frontend(waveform[None])[0].numpy()

@@ -1,6 +1,6 @@
 """What the first tag costs: `earmark tag` on one short clip against importing torch alone, in turn.
 
-    python benchmarks/startup.py [--rounds 7]
+python benchmarks/startup.py [--rounds 7]
 """
 
 import argparse

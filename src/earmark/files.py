@@ -38,7 +38,10 @@ def commit(path: str | os.PathLike[str]) -> Generator[BinaryIO, None, None]:
     target = settled(path)
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(temporary, flags, 0o666)
+    try:
+        descriptor = os.open(temporary, flags, 0o666)
+    except OSError as error:  # under the name that the caller knows
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
     try:
         with open(descriptor, "wb") as file:
             with suppress(OSError):

@@ -173,3 +173,17 @@ def test_an_array_needs_a_possible_rate(rate):
 @pytest.mark.parametrize("rate", [8000, 8000.0, np.int32(8000), np.float32(8000)])
 def test_a_whole_rate_of_any_type_will_do(rate):
     assert decoder(TONE, rate).info.seconds == 0.2
+
+
+def test_a_pipe_without_end_is_given_up(monkeypatch):
+    monkeypatch.setattr("earmark.audio.source.MAX_COPY_BYTES", 3 << 20)
+
+    class Endless(io.RawIOBase):
+        def readable(self):
+            return True
+
+        def readinto(self, buffer):
+            return len(buffer)
+
+    with pytest.raises(AudioError, match="more than 3145728 bytes; save it to a file"):
+        load(Endless(), 16000)

@@ -1,7 +1,13 @@
+import json
+import os
 import subprocess
 import sys
 
 import pytest
+
+from earmark.labels import LabelSet
+from earmark.models import save
+from inference.sounds import make_model
 
 
 @pytest.mark.parametrize(
@@ -60,3 +66,43 @@ def test_an_unknown_model_is_a_wrong_call(earmark, folder):
     done = earmark("tag", folder, "--model", "nonesuch")
     assert done.returncode == 2
     assert b"no model 'nonesuch'" in done.stderr
+
+
+def test_a_dash_behind_out_is_standard_output(earmark, checkpoint, folder, work):
+    done = earmark("tag", folder / "sound000.wav", "--model", checkpoint, "--format", "jsonl", "--out", "-")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["path"].endswith("sound000.wav")
+    assert not list(work.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["--top", "-"], b'unable to convert "-"'), (["--resume", "--out", "-"], b"--resume needs --out FILE")],
+)
+def test_a_dash_where_it_means_nothing_is_a_wrong_call(earmark, arguments, words):
+    done = earmark("tag", "a.wav", *arguments)
+    assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
+    assert words in done.stderr
+
+
+def full_output():
+    os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
+
+
+def test_a_full_disk_under_a_description_is_a_sentence(earmark, checkpoint):
+    done = earmark("show", checkpoint, before=full_output)
+    assert done.returncode == 74
+    assert done.stderr == b"earmark: reading or writing failed: no space left on device\n"
+
+
+def test_labels_cannot_drive_the_terminal(earmark, work):
+    model = make_model().config.replace(labels=LabelSet(names=("Dog\x1b[2J",))).build()
+    save(model, work / "evil.safetensors", {"title\x9b": "a\x07b"})
+    done = earmark("show", "evil.safetensors")
+    assert b"Dog\\x1b[2J" in done.stdout
+    assert not {"\x1b", "\x9b", "\x07"} & set(done.stdout.decode())
+
+
+def test_an_unknown_model_leaves_nothing_behind(earmark, folder, work):
+    assert earmark("tag", folder, "--model", "nonesuch", "--out", "out.csv").returncode == 2
+    assert not list(work.iterdir())

@@ -16,6 +16,11 @@ from audio.odd import make_all
 from earmark.audio import displayable
 from earmark.inference.arrays import read_parquet
 from earmark.inference.journal import Journal, Record
+from earmark.inference.tables import read_jsonl
+from earmark.inference.tables import read_parquet as read_tags
+from earmark.inference.tables import rows as json_rows
+from earmark.models import save
+from inference.sounds import make_model
 
 
 def rows(path):
@@ -117,18 +122,46 @@ def test_a_stopped_run_is_resumed_without_loss_or_repetition(
 
 @pytest.mark.parametrize("name", ["out.jsonl", pytest.param("out.parquet", marks=pytest.mark.slow)])
 def test_a_finished_output_is_added_to(earmark, checkpoint, folder, work, name):
-    few = sorted(folder.iterdir())[:3]
+    first, *others = sorted(folder.iterdir())
+    few = (first, first, *others[:2])
     call = ("--model", checkpoint, "--top", "3", "--out", name)
+    read = {"out.jsonl": read_jsonl, "out.parquet": read_tags}[name]
     assert earmark("tag", *few, *call).returncode == 0
-    assert earmark("tag", folder, *call, "--resume").returncode == 0
-    resumed = (work / name).read_bytes()
-    assert earmark("tag", folder, *call).returncode == 0
-    if name == "out.jsonl":
-        fresh = rows(work / name)
-        (work / name).write_bytes(resumed)
-        like(rows(work / name), fresh)
-    else:
-        assert len(resumed) == pytest.approx((work / name).stat().st_size, rel=0.05)
+    assert earmark("tag", first, first, folder, *call, "--resume").returncode == 0
+    resumed = list(read(work / name))
+    assert [result.path for result in resumed] == [str(path) for path in (*few, first, *others[2:])]
+    assert earmark("tag", *few, first, *others[2:], *call).returncode == 0
+    fresh = list(read(work / name))
+    like(*([row for result in results for row in json_rows(result)] for results in (resumed, fresh)))
+
+
+def test_what_another_model_or_other_settings_gave_is_not_added_to(earmark, checkpoint, folder, work):
+    call = ("tag", folder, "--model", "model.safetensors", "--out", "out.jsonl")
+    save(make_model(), work / "model.safetensors")
+    assert earmark(*call, "--top", "3").returncode == 0
+    before = (work / "out.jsonl").read_bytes()
+    done = earmark(*call, "--top", "2", "--resume")
+    assert done.returncode == 2
+    assert b"3 tags in a row, and 2 are asked for; resume with the model" in done.stderr
+    assert sorted(path.name for path in work.iterdir()) == ["model.safetensors", "out.jsonl"]
+    assert (work / "out.jsonl").read_bytes() == before
+
+
+def test_a_run_is_not_resumed_with_other_weights_of_the_same_name(start, earmark, folder, work):
+    model = work / "model.safetensors"
+    call = ("tag", *[folder] * 25, "--model", model, "--batch", "1", "--out", "out.jsonl")
+    save(make_model(), model)
+    process = start(*call)
+    part = work / "out.jsonl.part"
+    while not (part.exists() and part.stat().st_size > 1000):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    assert process.end().returncode == 143
+    save(make_model("zeros"), model)
+    done = earmark(*call, "--resume")
+    assert done.returncode == 2
+    assert b"was begun with model_digest=" in done.stderr
 
 
 def test_embeddings_are_written_and_resumed(earmark, checkpoint, folder, work):

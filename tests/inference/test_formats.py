@@ -10,6 +10,7 @@ from earmark.audio import AudioError
 from earmark.config import ConfigError
 from earmark.inference import arrays, formats, tables, text
 from earmark.inference.results import EmbedResult, Tag, TagResult, TagRow
+from earmark.inference.settings import EmbedSettings, TagSettings
 
 TAGS = (Tag("Dog", 0.9), Tag("Rain, heavy", 0.25))
 
@@ -156,3 +157,68 @@ def test_a_run_that_heard_nothing_still_writes_a_valid_file(write, tmp_path):
     with (tmp_path / "e").open("wb") as file:
         write(file, lambda: EMBEDDED[1:2])
     assert (tmp_path / "e").stat().st_size > 0
+
+
+def test_a_source_that_is_named_twice_in_a_row_is_read_back_twice(tmp_path):
+    twice = [result(ranges=((0.0, 2.0),))] * 2 + [result("b.wav", ((0.0, 1.0),), ())] * 2 + [result()] * 2
+    path = tmp_path / "tags.parquet"
+    with path.open("wb") as file:
+        tables.write_parquet(file, twice)
+    same(tables.read_parquet(path), twice)
+    once = EMBEDDED[2]
+    frames = EmbedResult(  # of two rows that overlap: their times go back
+        "c.wav", 3.0, np.ones((4, 3), np.float32), np.array([0.0, 1, 0.5, 1.5]), np.array([1.0, 2, 1.5, 2.5])
+    )
+    with path.open("wb") as file:
+        arrays.write_parquet(file, lambda: [once, once, frames, frames])
+    assert [(r.path, len(r.embeddings)) for r in arrays.read_parquet(path)] == [
+        ("b\u00e9.wav", 1), ("b\u00e9.wav", 1), ("c.wav", 4), ("c.wav", 4)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        '{"path": "a", "start": 0, "end": 1, "tags": [{"name": "Dog", "score": 0.5}]}',
+        '{"path": "a", "start": 0, "end": 1, "tags": [{"label": "Dog", "score": "high"}]}',
+        '{"path": "a", "start": 0, "end": 1, "tags": 5}',
+        '{"path": "a", "start": null, "end": 1, "tags": []}',
+        '{"path": "a", "error": null}',
+        '{"path": 7, "error": "x"}',
+        '{"path": "a"}',
+        "[" * 100_000,
+    ],
+)
+def test_a_row_of_another_shape_cannot_be_resumed(tmp_path, row):
+    (tmp_path / "a.jsonl").write_text(row + "\n")
+    with pytest.raises(ConfigError, match="line 1 is no row"):
+        list(tables.read_jsonl(tmp_path / "a.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"top": 2}, None),
+        ({"top": 1}, "2 tags in a row"),
+        ({"top": 3}, "2 tags in a row"),
+        ({"top": 2, "threshold": 0.3}, "a score of 0.25"),
+        ({"top": 2, "window": 1.0}, "a row from 0 to 2 s"),
+        ({"top": 2, "window": 2.0, "hop": 1.0}, "a row from 2 to 3.5 s"),
+        ({"top": 2, "window": None}, "several rows"),
+    ],
+)
+def test_a_record_that_other_settings_gave_is_known_by_what_it_holds(settings, words):
+    labels = ("Dog", "Rain, heavy", "Wind")
+    settings = TagSettings(**{"window": 2.0, **settings})
+    reason = formats.misfit_of_tags(formats.of_tags(result()), settings, labels)
+    assert reason is None if words is None else words in reason
+    assert formats.misfit_of_tags(formats.of_tags(FAILED), settings, labels) is None
+
+
+def test_embeddings_of_another_level_or_width_are_known():
+    record = formats.of_embeddings(EMBEDDED[0])
+    fits = formats.misfit_of_embeddings
+    assert fits(record, EmbedSettings(window=1.0), 3, 0.1) is None
+    assert "several rows" in fits(record, EmbedSettings(), 3, 0.1)
+    assert "more than a frame" in fits(record, EmbedSettings(level="frame"), 3, 0.1)
+    assert "vectors of 3" in fits(record, EmbedSettings(window=1.0), 4, 0.1)

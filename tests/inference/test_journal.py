@@ -1,9 +1,12 @@
+import multiprocessing
+import os
+import time
 from pathlib import Path
 
 import pytest
 
 from earmark.config import ConfigError
-from earmark.inference.journal import FRAME, Journal, OutputError, Record
+from earmark.inference.journal import FRAME, Journal, OutputError, Record, part_of
 
 SETTINGS = {"top": 5, "model": "builtin"}
 
@@ -80,3 +83,52 @@ def test_two_runs_cannot_write_one_file(tmp_path):
 def test_a_place_that_cannot_be_written_is_a_sentence(tmp_path, path, words):
     with pytest.raises(OutputError, match=words):
         Journal(tmp_path / path, SETTINGS, resume=False)
+
+
+def append_and_wait(out: Path) -> None:
+    with Journal(out, SETTINGS, resume=False) as journal:
+        for index in range(20):
+            journal.append(Record({"path": f"{index}.wav"}))
+        out.write_text("appended")
+        time.sleep(60)
+
+
+def test_what_was_appended_survives_the_kill_of_its_process(tmp_path):
+    out = tmp_path / "out.jsonl"
+    process = multiprocessing.get_context("fork").Process(target=append_and_wait, args=(out,))
+    process.start()
+    limit = time.monotonic() + 30
+    while not out.exists():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    with Journal(out, SETTINGS, resume=True) as journal:
+        assert journal.done.total() == 20
+
+
+def test_a_log_that_nothing_was_written_to_goes(tmp_path):
+    with Journal(tmp_path / "out.jsonl", SETTINGS, resume=False):
+        assert list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_pipe_or_a_device_is_no_place_for_output(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for out in (tmp_path / "pipe", Path("/dev/null")):
+        with pytest.raises(OutputError, match="no regular file"):
+            Journal(out, SETTINGS, resume=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_two_names_of_one_file_have_one_log(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "deep" / "out.jsonl")
+    assert part_of(tmp_path / "link") == part_of(tmp_path / "deep" / "out.jsonl")
+
+
+def test_the_longest_name_that_a_file_can_have_has_a_log_too(tmp_path):
+    out = tmp_path / ("n" * 249 + ".jsonl")
+    assert written(out, 2)
+    with Journal(out, SETTINGS, resume=True) as journal:
+        assert journal.done.total() == 2

@@ -1,10 +1,13 @@
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from earmark.inference.sources import Search
+
+from .sounds import write_sounds
 
 
 @pytest.fixture
@@ -92,3 +95,15 @@ def test_odd_names_survive(folder):
     [item] = [item for item in Search([str(folder)]) if "\n" in item.name]
     assert os.fsencode(str(item.source)) == raw
     assert item.name.encode("utf-8").endswith(b"/\\xff\n.wav")
+
+
+def test_one_file_is_one_file_however_it_is_named(tmp_path):
+    write_sounds(tmp_path, 0.1, 0.1)
+    one = [str(tmp_path / "sound000.wav"), f"{tmp_path}/*0.wav", "-"]
+    more = [str(tmp_path), f"{tmp_path}/*.wav", f"{tmp_path}*", f"{tmp_path}/*.mp3"]
+    assert [Search([path]).single for path in one + more] == [True] * 3 + [False] * 4
+
+
+def test_a_closed_standard_input_is_an_error_of_that_item(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert [item.error for item in Search(["-"])] == ["standard input is closed"]

@@ -146,6 +146,7 @@ def test_top_and_threshold_choose_the_tags(model):
         ({"hop": 1.0}, "no window"),
         ({"batch": 0}, "batch is 0"),
         ({"workers": -1}, "workers is -1"),
+        ({"timeout": 1e9}, "timeout is 1000000000.0"),
         ({"devise": "cpu"}, "did you mean 'device'"),
         ({"device": "nonsense"}, "nonsense"),
     ],
@@ -198,3 +199,28 @@ def test_a_result_prints_as_a_person_reads_it(model):
     assert result.tags[0].label in second
     assert "█" in second
     assert "<td>" in result._repr_html_()
+
+
+def test_a_model_that_cannot_take_a_sound_costs_that_sound_only(sounds):
+    model = make_model("none")
+
+    def refuse(_: object, waveforms: tuple[torch.Tensor]) -> None:
+        if waveforms[0].shape[-1] > RATE // 2:
+            raise ValueError("the sound is too long")
+
+    model.register_forward_pre_hook(refuse)
+    one, other = tag(sounds(0.5, 0.9), model=model, workers=0)
+    assert one.error is None
+    assert "the model cannot take it" in str(other.error)
+
+
+def test_a_mistake_inside_the_model_is_not_laid_at_a_file():
+    model = make_model()
+    model.encoder.register_forward_hook(lambda *_: len(5))
+    with pytest.raises(TypeError):
+        tag((noise(3.0), RATE), model=model, batch=1)
+
+
+def test_a_device_that_gives_nothing_back_is_refused():
+    with pytest.raises(ConfigError, match="device 'meta' cannot be used here"):
+        tag((noise(0.1), RATE), model=make_model(), device="meta")

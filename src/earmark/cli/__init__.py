@@ -88,7 +88,7 @@ def _explained(error: Exception) -> int:
 
 
 def _sentence(error: Exception) -> str:
-    """An error in words; the system's own come without the name of what they are about, or without any."""
+    """An error in words; the system's own often come without the name of what they are about."""
     if isinstance(error, MemoryError):
         return "there is too little memory for this"
     if not isinstance(error, OSError):
@@ -96,7 +96,8 @@ def _sentence(error: Exception) -> str:
     from earmark.audio import displayable
 
     words = (error.strerror or str(error) or type(error).__name__).lower()
-    return f"{displayable(error.filename)}: {words}" if isinstance(error.filename, str | bytes) else words
+    named = isinstance(error.filename, str | bytes)
+    return f"{displayable(error.filename) if named else 'reading or writing failed'}: {words}"
 
 
 def _flush(status: int) -> int:
@@ -107,7 +108,7 @@ def _flush(status: int) -> int:
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if not isinstance(error, BrokenPipeError) and status != 74:
-            tell(f"standard output cannot be written: {_sentence(error)}")
+            tell(f"standard output: {_sentence(error)}")
             return 74
     return status
 

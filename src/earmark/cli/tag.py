@@ -6,6 +6,9 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 Flag = Parameter(negative="")
+Format = Annotated[
+    Literal["text", "json", "jsonl", "csv", "audacity", "parquet"] | None, Parameter(name="--format")
+]
 
 
 def tag(
@@ -17,9 +20,7 @@ def tag(
     threshold: float = 0.0,
     window: float | None = None,
     hop: float | None = None,
-    form: Annotated[
-        Literal["text", "json", "jsonl", "csv", "audacity", "parquet"] | None, Parameter(name="--format")
-    ] = None,
+    form: Format = None,
     out: Path | None = None,
     device: str = "cpu",
     batch: int = 16,

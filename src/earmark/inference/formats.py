@@ -185,7 +185,7 @@ def misfit_of_tags(record: Record, settings: TagSettings, labels: Collection[str
 def misfit_of_embeddings(
     record: Record, settings: EmbedSettings, dim: int, frame_seconds: float
 ) -> str | None:
-    """The same for embeddings, by their width and by how far a frame reaches.
+    """The same for embeddings, by the width of a vector for a row and by how far a frame reaches.
 
     Example:
         >>> record = of_embeddings(EmbedResult("a.wav", 1.0, np.zeros((1, 3)), np.zeros(1), np.ones(1)))
@@ -195,7 +195,7 @@ def misfit_of_embeddings(
     if "error" in record.head:
         return None
     result = embeddings_of(record)
-    if result.embeddings.shape[1] != dim:
+    if settings.level == "clip" and result.embeddings.shape[1] != dim:
         return f"vectors of {result.embeddings.shape[1]} numbers, and the model gives {dim}"
     ranges = list(zip(result.starts.tolist(), result.ends.tolist(), strict=True))
     if settings.level == "clip":

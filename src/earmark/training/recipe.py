@@ -122,7 +122,7 @@ class Recipe(Frozen):
             )
         if self.model.padding != "loop":
             raise ValueError(
-                f"model.padding is {self.model.padding!r} but training repeats short clips; set it to 'loop', so "
-                "that what is learned from is what is heard later"
+                f"model.padding is {self.model.padding!r} but training repeats short clips; set it to "
+                "'loop', so that what is learned from is what is heard later"
             )
         return self

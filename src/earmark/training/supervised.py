@@ -116,7 +116,8 @@ def _run_epochs(
             if not (math.isfinite(value) and math.isfinite(float(norm))):
                 raise TrainingError(
                     f"the loss is {value} and the gradient's norm {float(norm)} at step {step}, epoch "
-                    f"{epoch + 1}; this step was not applied; its clips are {', '.join(names[i] for i in batch)}"
+                    f"{epoch + 1}; this step was not applied; its clips are "
+                    + ", ".join(names[i] for i in batch)
                 )
             optimizer.step()
             if average:
