@@ -1,4 +1,4 @@
-"""Make the three rendered clips of this folder again: piano, drums, and a voice in the rain.
+"""Make the two rendered clips of this folder again: a piano, and a voice in the rain.
 
 Needs numpy and soundfile (earmark's own), and the programs `fluidsynth` and `espeak-ng` with the sound font
 FluidR3_GM; on Debian: `apt-get install fluidsynth fluid-soundfont-gm espeak-ng`. Run it from anywhere:
@@ -21,20 +21,12 @@ PIANO: list[list[Note]] = [
     [(beat, 1.0, pitch) for beat, pitch in enumerate((60, 64, 67, 72, 69, 65, 67, 71, 72, 67))],
     [(0, 4.0, 48), (4, 2.0, 53), (6, 2.0, 55), (8, 3.0, 48), (8, 3.0, 64)],
 ]
-KICK, SNARE, HAT, CRASH = 36, 38, 42, 49
-DRUMS: list[list[Note]] = [
-    [(0, 1, CRASH)] + [(beat / 2, 0.25, HAT) for beat in range(1, 16)],
-    [(bar + beat, 0.25, KICK) for bar in (0, 4) for beat in (0, 1.5, 2)],
-    [(beat, 0.25, SNARE) for beat in (1, 3, 5, 7, 7.25, 7.5, 7.75)],
-]
 
 
 def main() -> None:
     """Write the clips beside this file."""
     piano = play([*PIANO[0], *PIANO[1]], channel=0, beats_per_minute=110, rate=44100)[: 6 * 44100]
     soundfile.write(FOLDER / "piano.mp3", piano, 44100, format="MP3", subtype="MPEG_LAYER_III")
-    drums = play([*DRUMS[0], *DRUMS[1], *DRUMS[2]], channel=9, beats_per_minute=104, rate=22050)[: 5 * 22050]
-    soundfile.write(FOLDER / "drums.flac", drums.mean(axis=1), 22050, subtype="PCM_16")
     voice = speak("The weather today: rain in the morning, and more rain after that.")
     soundfile.write(FOLDER / "voice-in-rain.wav", voice + rain(len(voice)), 16000, subtype="PCM_16")
 
