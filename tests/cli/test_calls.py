@@ -106,3 +106,12 @@ def test_labels_cannot_drive_the_terminal(earmark, work):
 def test_an_unknown_model_leaves_nothing_behind(earmark, folder, work):
     assert earmark("tag", folder, "--model", "nonesuch", "--out", "out.csv").returncode == 2
     assert not list(work.iterdir())
+
+
+def test_a_recording_is_never_replaced_by_its_own_tags(earmark, checkpoint, folder):
+    sound = folder / "sound000.wav"
+    before = sound.read_bytes()
+    done = earmark("tag", sound, "--model", checkpoint, "--out", sound, "--format", "jsonl")
+    assert done.returncode == 2
+    assert b"give another --out" in done.stderr
+    assert sound.read_bytes() == before

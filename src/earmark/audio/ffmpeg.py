@@ -78,6 +78,8 @@ def _decoder(source: Opened, layout: Layout, container: Any, excerpt: Excerpt) -
     def blocks(size: int) -> Iterator[Float[np.ndarray, "frame channel"]]:
         return _gathered(chain([first], map(same, frames)), size)
 
+    if layout.frames is not None:  # counted by ourselves, where the container only guesses
+        return Decoder(info, blocks, layout.frames, layout.tolerance)
     declared = None if seconds is None else round(seconds * rate)
     return Decoder(info, blocks, declared, round(_TOLERANCE_SECONDS * rate), more_is_fine=True)
 
@@ -135,9 +137,12 @@ def _declared_seconds(container: Any, stream: Any) -> float | None:
     """What the track, or else a file of one track, says about its length."""
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
+    late = 0.0  # what follows is the time at which the track ends, and it may begin late
+    if stream.start_time is not None and stream.time_base is not None:
+        late = max(0.0, float(stream.start_time * stream.time_base))
     clock = re.fullmatch(r"(\d+):(\d\d):(\d\d\.\d+)", stream.metadata.get("DURATION", ""))
     if clock:
-        return 3600 * int(clock[1]) + 60 * int(clock[2]) + float(clock[3])
+        return 3600 * int(clock[1]) + 60 * int(clock[2]) + float(clock[3]) - late
     if len(container.streams) == 1 and container.duration is not None:
-        return container.duration / 1e6
+        return container.duration / 1e6 - late
     return None

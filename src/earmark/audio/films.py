@@ -1,11 +1,13 @@
 """Containers that FFmpeg reads (mp4, matroska, avi, flv, mpeg-ts, asf): is all there that they declare?"""
 
+import re
 import struct
 
 from earmark.audio.layout import Layout, truncated
 from earmark.audio.source import Opened
 
 _MOST_BOXES = 1_000_000
+_MOST_INDEX = 1 << 26
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
@@ -51,10 +53,26 @@ def _mp4(source: Opened) -> str:
         if size < 8 or not all(32 <= byte < 127 or byte == 169 for byte in name):
             return "" if index else f"corrupt: no box at byte {position}"
         index = index or name == b"moov"
+        if name in (b"moov", b"moof") and _too_many_samples(source, position, size):
+            return "corrupt: its index counts more samples than the file has bytes"
         position += size
         if position > source.size:
             return truncated(position, source.size)
     return "" if index else "truncated: the index of the samples (moov) is missing"
+
+
+def _too_many_samples(source: Opened, position: int, size: int) -> bool:
+    """Whether an index would have the decoder make room for samples that cannot be there."""
+    box = source.at(position, min(size, _MOST_INDEX))
+    for table in re.finditer(rb"stsz|trun", box):
+        fields = box[table.end() : table.end() + 12]
+        if len(fields) < 12:
+            continue
+        _, first, second = struct.unpack(">III", fields)
+        held = max(first, 1) * second if table[0] == b"stsz" else first
+        if held > source.size:
+            return True
+    return False
 
 
 def _matroska(source: Opened) -> str:

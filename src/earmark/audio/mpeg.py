@@ -13,6 +13,7 @@ from earmark.audio.source import Opened
 
 _PIECE = 1 << 20
 _SLACK = 128
+_MOST_TAGS = 100
 _MOST_PADDING = 1 << 16
 _BITRATES = {  # kbit/s by (MPEG 1?, layer)
     (True, 1): (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -31,12 +32,16 @@ class _Walk:
     frames: int
     stop: int
     cut: bool
+    varies: bool = False
 
 
 def tag_end(source: Opened) -> int:
     """Where the ID3v2 tags at the start of a file end, and the zeros that some writers leave behind them."""
     position = 0
-    while (header := source.at(position, 10))[:3] == b"ID3" and len(header) == 10:
+    for _ in range(_MOST_TAGS):
+        header = source.at(position, 10)
+        if header[:3] != b"ID3" or len(header) < 10:
+            break
         position += _tag_bytes(header)
     if position:
         padding = source.at(position, _MOST_PADDING)
@@ -64,6 +69,15 @@ def mp3(source: Opened, start: int) -> Layout | None:
     declared = _declared(source.at(start, 200), first)
     damage = _ending(source, walk)
     links = ((0, walk.stop),) if damage.startswith("corrupt") else ()  # the decoder gives up there
+    if declared is None and walk.varies and not damage:
+        # libsndfile takes the length from the first frame's bit rate, and stops there
+        return Layout(
+            "mp3",
+            reader="ffmpeg",
+            ffmpeg_format="mp3",
+            frames=walk.frames * per_frame,
+            tolerance=4 * per_frame,
+        )
     if not damage and declared is not None and abs(declared - walk.frames) > 2:
         word = "truncated" if declared > walk.frames else "the header lies about its length"
         damage = f"{word}: it declares {declared} frames, the file has {walk.frames}"
@@ -86,6 +100,7 @@ def _walk(source: Opened, start: int, first: bytes, length_of: Callable[[bytes],
     """Follow the frames from one to the next, through pieces of the file."""
     position, frames, width = start, 0, len(first)
     piece, offset = b"", 0
+    tags, varies = 0, False
     while position < source.size:
         index = position - offset
         if index + 10 > len(piece):
@@ -93,15 +108,29 @@ def _walk(source: Opened, start: int, first: bytes, length_of: Callable[[bytes],
         header = piece[index : index + width]
         length = length_of(header)
         if not length or not _same_stream(header, first):
-            if header[:3] == b"ID3":  # the tag of a second file that was appended
-                position += _tag_bytes(piece[index : index + 10])
-                continue
-            break
+            skipped = _tag_between(source, position)
+            if not skipped or tags == _MOST_TAGS:
+                break
+            position, tags = position + skipped, tags + 1
+            continue
         if position + length > source.size:
-            return _Walk(frames, position, True)
+            return _Walk(frames, position, True, varies)
+        varies = varies or (width == 4 and header[2] >> 4 != first[2] >> 4)
         position += length
         frames += 1
-    return _Walk(frames, position, False)
+    return _Walk(frames, min(position, source.size), False, varies)
+
+
+def _tag_between(source: Opened, position: int) -> int:
+    """Bytes of a tag that ends one file of several that were joined; 0 if there is none."""
+    head = source.at(position, 32)
+    if head[:3] == b"ID3" and len(head) >= 10:
+        return _tag_bytes(head)
+    if head[:3] == b"TAG":
+        return 128
+    if head[:8] == b"APETAGEX" and len(head) == 32:
+        return 32 + int.from_bytes(head[12:16], "little")
+    return 0
 
 
 def _same_stream(header: bytes, first: bytes) -> bool:

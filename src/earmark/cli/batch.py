@@ -1,6 +1,7 @@
 """A run over many files, as `tag` and `embed` share it: the same promises for both."""
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -167,7 +168,7 @@ def _hearing(
         def heard(done: Counter[str]) -> Results:
             before = done.copy()
             watch.expect(lambda: sum(1 for _ in _rest(Search(batch.search.paths), before)))
-            for result in ready.hear(_rest(batch.search, done), pool):
+            for result in ready.hear(_apart_from(batch.out, _rest(batch.search, done)), pool):
                 watch.step(result.seconds)
                 if result.error is not None:
                     watch.tell(f"{result.path}: {reason(result.error)}")
@@ -190,6 +191,17 @@ def _share_cores(workers: int) -> None:
     import torch
 
     torch.set_num_threads(max(1, min(torch.get_num_threads(), cores() - workers)))
+
+
+def _apart_from(out: Path | None, items: Iterator[Item]) -> Iterator[Item]:
+    """The items, as long as none of them is the very file that the output would replace."""
+    target = out.stat() if out is not None and out.exists() else None
+    for item in items:
+        if target is not None and isinstance(item.source, str):
+            with suppress(OSError):
+                if os.path.samestat(os.stat(item.source), target):  # noqa: PTH116  (names that are no text)
+                    raise ConfigError(f"{item.name} would be replaced by its own tags; give another --out")
+        yield item
 
 
 def _rest(search: Search, done: Counter[str]) -> Iterator[Item]:

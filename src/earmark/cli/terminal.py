@@ -24,7 +24,7 @@ class Output:
     """
 
     def __init__(self) -> None:
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, AttributeError):  # it may be closed: then it is None
             sys.stdout.flush()
         self._descriptor: int | None = None
         with suppress(OSError):

@@ -29,6 +29,7 @@ except ImportError:  # not POSIX: no locks
 FRAME = struct.Struct("<III")
 """Before each record: bytes of its JSON head, bytes of its body, CRC-32 of both."""
 SYNC_SECONDS = 1.0
+NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
 LONGEST_NAME = 255
 """Bytes that common file systems allow in a name."""
 
@@ -229,7 +230,7 @@ def failure(path: Path, error: OSError) -> OutputError:
 def _locked(out: Path, part: Path) -> BinaryIO:
     try:
         while True:
-            file = open(os.open(part, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666), "r+b")  # noqa: SIM115  (held as long as the journal)
+            file = open(os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | NO_LINKS, 0o666), "r+b")  # noqa: SIM115  (held as long as the journal)
             if not _lock(file):
                 file.close()
                 raise OutputError(

@@ -225,13 +225,15 @@ def place(model: Tagger, device: str | None) -> Tagger:
     """
     if device is None:
         return model
+    if device.startswith("meta"):  # it would take the weights and never give them back
+        raise ConfigError("device 'meta' cannot be used here (it computes nothing); try device 'cpu'")
     try:
         model = model.to(device)
         if torch.device(device).type != "cpu":
             _try_out(model, device)
         return model
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError, AttributeError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise ConfigError(f"device {device!r} cannot be used here ({reason}); try device 'cpu'") from None
 
 

@@ -1,12 +1,13 @@
 """What is asked for, and where it runs; checked once, at the door."""
 
-import math
 import os
 from typing import Literal, TypedDict
 
 from pydantic import model_validator
 
 from earmark.config import Frozen
+
+MOST_SECONDS = 7 * 86400
 
 
 class Cut(Frozen):
@@ -30,8 +31,8 @@ class Cut(Frozen):
     @model_validator(mode="after")
     def _check_cut(self) -> "Cut":
         for name, value in (("window", self.window), ("hop", self.hop)):
-            if value is not None and not (0 < value < math.inf):
-                raise ValueError(f"{name} is {value}; give seconds above 0")
+            if value is not None and not (0 < value <= MOST_SECONDS):
+                raise ValueError(f"{name} is {value}; give seconds above 0, at most {MOST_SECONDS} (a week)")
         if self.window is None and self.hop is not None:
             raise ValueError(f"hop is {self.hop} but no window is given; give a window in seconds too")
         return self
