@@ -20,6 +20,7 @@ import torch
 
 import earmark
 from earmark import audio
+from earmark.models import Tagger
 
 RATE, SECONDS = 44100, 5
 
@@ -44,7 +45,7 @@ def decode(paths: list[Path], sample_rate: int) -> float:
     return time.perf_counter() - started
 
 
-def forward(model: earmark.models.Tagger, clips: int, batch: int = 16) -> float:
+def forward(model: Tagger, clips: int, batch: int = 16) -> float:
     waveform = torch.randn(batch, model.sample_rate * SECONDS) * 0.1
     started = time.perf_counter()
     with torch.inference_mode():
