@@ -4,7 +4,8 @@ from earmark.data import BuiltinMix
 from earmark.encoders import ResidualCNN
 from earmark.frontends import LogMel
 from earmark.models import TaggerConfig
-from earmark.training import EMA, AdamW, Augment, Mixup, Recipe
+from earmark.recipes.esc10 import AUGMENT
+from earmark.training import EMA, AdamW, Recipe
 
 CORPUS = BuiltinMix()
 
@@ -29,18 +30,7 @@ BUILTIN = Recipe(
     corpus=CORPUS,
     epochs=40,
     batch_size=32,
-    augment=Augment(
-        crop=True,
-        gain_db=6.0,
-        equalizer_db=6.0,
-        low_pass=0.25,
-        stretch=0.25,
-        warp=0.06,
-        mixup=Mixup(alpha=0.3, share=0.7),
-        freq_mask=12,
-        time_mask=35,
-        n_masks=2,
-    ),
+    augment=AUGMENT.replace(low_pass=0.25),
     optimizer=AdamW(lr=2e-3, weight_decay=1e-2),
     averaging=EMA(decay=0.995),
     weights="fp16",
