@@ -101,6 +101,17 @@ def override(description: Description, assignments: Iterable[str]) -> Descriptio
     return type(description).from_dict(tree)
 
 
+def did_you_mean(name: str, known: Iterable[str], otherwise: str, cutoff: float = 0.6) -> str:
+    """The end of an error about an unknown name: the nearest known one, or `otherwise`.
+
+    Example:
+        >>> did_you_mean("buildin", ["builtin"], "there is one")
+        "did you mean 'builtin'?"
+    """
+    near = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
+    return f"did you mean {near[0]!r}?" if near else otherwise
+
+
 def _child(node: object, name: str, path: str) -> Any:
     if not isinstance(node, dict):
         raise ConfigError(f"{path!r}: there is no field {name!r} inside a plain value")
@@ -119,8 +130,7 @@ def _value(text: str) -> Any:
 
 def _suggestion(name: str, known: Iterable[str]) -> str:
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else f"; the fields are {', '.join(names)}"
+    return "; " + did_you_mean(name, names, f"the fields are {', '.join(names)}", cutoff=0.5)
 
 
 def _sentence(cls: type[BaseModel], error: ValidationError) -> str:

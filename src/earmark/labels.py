@@ -1,10 +1,8 @@
 """A label set: what a model calls things."""
 
-import difflib
-
 from pydantic import model_validator
 
-from earmark.config import ConfigError, Frozen
+from earmark.config import ConfigError, Frozen, did_you_mean
 
 
 class LabelSet(Frozen):
@@ -45,10 +43,7 @@ class LabelSet(Frozen):
         """
         if name in self.names:
             return self.names.index(name)
-        near = difflib.get_close_matches(name, self.names, n=1)
-        hint = (
-            f"; did you mean {near[0]!r}?" if near else f"; there are {len(self)} labels, none of this name"
-        )
+        hint = "; " + did_you_mean(name, self.names, f"there are {len(self)} labels, none of this name")
         raise ConfigError(f"no label {name!r}{hint}")
 
 

@@ -1,6 +1,5 @@
 """`earmark evaluate`, `earmark crossval`: how good is a model, how good is a recipe."""
 
-import difflib
 import json
 import statistics
 from pathlib import Path
@@ -33,17 +32,14 @@ def evaluate(
         out: also write the report there, as JSON.
         threads: processor threads; PyTorch's default if not given.
     """
-    from earmark.config import ConfigError
+    from earmark.config import ConfigError, did_you_mean
     from earmark.data import CORPORA
     from earmark.evaluation import evaluate as run
     from earmark.files import commit
     from earmark.models import load
 
     if corpus not in CORPORA:
-        near = difflib.get_close_matches(corpus, CORPORA, n=1)
-        raise ConfigError(
-            f"no corpus {corpus!r}; {f'did you mean {near[0]!r}' if near else ', '.join(CORPORA)}?"
-        )
+        raise ConfigError(f"no corpus {corpus!r}; " + did_you_mean(corpus, CORPORA, ", ".join(CORPORA) + "?"))
     set_threads(threads)
     split = CORPORA[corpus].replace(fold=held_out_fold(model, fold)).read(data)
     report = run(load(model), split.test, split.labels)

@@ -48,14 +48,11 @@ def recipes() -> int:
 
 def find_recipe(name: str, assignments: list[str]) -> Any:
     """A recipe by name, with `--set` applied; unknown names are usage errors that suggest the right one."""
-    import difflib
-
-    from earmark.config import ConfigError, override
+    from earmark.config import ConfigError, did_you_mean, override
     from earmark.recipes import RECIPES
 
     if name not in RECIPES:
-        near = difflib.get_close_matches(name, RECIPES, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(RECIPES)}"
+        hint = did_you_mean(name, RECIPES, f"there are {', '.join(RECIPES)}")
         raise ConfigError(f"no recipe {name!r}; {hint}")
     return override(RECIPES[name], assignments)
 

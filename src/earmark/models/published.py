@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -111,9 +110,7 @@ def passt_from_state(state: State, name: str, hop_length: int | None = None) -> 
 
 def _filled(config: TaggerConfig, state: State, name: str) -> Tagger:
     """The model of a description with these weights, whose shapes must be exactly its own."""
-    with torch.device("meta"):
-        tagger = Tagger(config)
-    tagger.frontend = config.frontend.build()
+    tagger = Tagger(config, hollow=True)
     encoder, head = tagger.encoder, tagger.head
     if head is None or not isinstance(config.encoder, PaSST):
         raise CheckpointError(name, "its weights make no PaSST with a head")

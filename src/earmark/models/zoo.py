@@ -1,6 +1,5 @@
 """Models by name or file."""
 
-import difflib
 import os
 import sys
 from collections.abc import Generator
@@ -12,7 +11,7 @@ from platformdirs import user_cache_dir
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from earmark.config import ConfigError
+from earmark.config import ConfigError, did_you_mean
 from earmark.models.catalog import BY_NAME, PUBLISHED, Published
 from earmark.models.checkpoint import CheckpointError, load_checkpoint, save
 from earmark.models.download import Progress as Tell
@@ -71,8 +70,7 @@ def resolve(name_or_file: str | os.PathLike[str] = "builtin") -> Path:
         path = path / "model.safetensors"
     if path.is_file():
         return path
-    near = difflib.get_close_matches(text, NAMES, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known names: {', '.join(NAMES)}"
+    hint = did_you_mean(text, NAMES, f"known names: {', '.join(NAMES)}")
     raise ConfigError(f"no model {text!r}: it is neither a file, a run folder nor a known name; {hint}")
 
 
