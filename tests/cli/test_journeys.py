@@ -84,6 +84,9 @@ def full_output():
 
 
 def little_room():
+    # Python 3.11 leaves cut .pyc files behind where room is short; whoever imports them next fails.
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1500, resource.RLIM_INFINITY))
 
