@@ -1,45 +1,95 @@
 """What every encoder promises; a new encoder is tested by being listed."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple, get_args
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from earmark.encoders import Encoding, PaSST, Patchout, ResidualCNN
+from earmark.encoders import EncoderConfig, Encoding, PaSST, Patchout, ResidualCNN
 
-SMALL: dict[str, Any] = {
-    "PaSST": PaSST(n_bands=64, max_frames=120, dim=24, depth=2, heads=3),
-    "PaSST with one token": PaSST(n_bands=64, max_frames=120, dim=24, depth=1, heads=3, distilled=False),
-    "PaSST with patchout": PaSST(
-        n_bands=64,
-        max_frames=120,
-        dim=24,
-        depth=1,
-        heads=3,
-        patchout=Patchout(time=2, frequency=1, patches=3),
+
+class Case(NamedTuple):
+    """A small encoder.
+
+    Attributes:
+        config: its description.
+        frames: a usual length of its input.
+        local: what shows where in time an event lies, with time as the last axis: the convolutions of a net
+            whose attention looks everywhere.  None: the frames themselves.
+    """
+
+    config: Any
+    frames: int = 100
+    local: Callable[[Any, Tensor], Tensor] | None = None
+
+
+def patches(encoder: Any, features: Tensor) -> Tensor:
+    return encoder.patches(features)
+
+
+SMALL = {
+    "PaSST": Case(PaSST(n_bands=64, max_frames=120, dim=24, depth=2, heads=3), local=patches),
+    "PaSST with one token": Case(
+        PaSST(n_bands=64, max_frames=120, dim=24, depth=1, heads=3, distilled=False), local=patches
     ),
-    "ResidualCNN": ResidualCNN(widths=(8, 16), stem=8, blocks=2),
+    "PaSST with patchout": Case(
+        PaSST(
+            n_bands=64,
+            max_frames=120,
+            dim=24,
+            depth=1,
+            heads=3,
+            patchout=Patchout(time=2, frequency=1, patches=3),
+        ),
+        local=patches,
+    ),
+    "ResidualCNN": Case(ResidualCNN(widths=(8, 16), stem=8, blocks=2)),
 }
-ENCODERS = pytest.mark.parametrize("config", SMALL.values(), ids=SMALL.keys())
+ENCODERS = pytest.mark.parametrize("case", SMALL.values(), ids=SMALL.keys())
 
 
-def features(batch: int = 2, frames: int = 100, seed: int = 0) -> torch.Tensor:
-    return torch.randn(batch, 64, frames, generator=torch.Generator().manual_seed(seed))
+def features(case: Case, batch: int = 2, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(batch, case.config.n_bands, case.frames, generator=generator)
+
+
+def test_every_encoder_is_listed() -> None:
+    union = get_args(get_args(EncoderConfig)[0])
+    assert {type(case.config) for case in SMALL.values()} == set(union)
 
 
 @ENCODERS
-def test_it_gives_frames_and_a_summary_of_the_stated_width(config: Any) -> None:
-    encoding: Encoding = config.build().eval()(features())
-    assert encoding.summary.shape == (2, config.dim)
+def test_it_gives_frames_and_a_summary_of_the_stated_width(case: Case) -> None:
+    encoding: Encoding = case.config.build().eval()(features(case))
+    assert encoding.summary.shape == (2, case.config.dim)
     assert encoding.frames.shape[0] == 2
-    assert encoding.frames.shape[2] == config.frame_dim
+    assert encoding.frames.shape[2] == case.config.frame_dim
     assert bool(torch.isfinite(encoding.summary).all())
 
 
 @ENCODERS
-def test_a_batch_equals_its_clips_one_by_one(config: Any) -> None:
-    encoder, batch = config.build().eval(), features(3)
+@torch.no_grad()
+def test_every_layer_gives_what_is_stated(case: Case) -> None:
+    encoder = case.config.build().eval()
+    layers = case.config.layers
+    assert layers
+    for index, layer in enumerate(layers):
+        encoding = encoder(features(case), index)
+        assert encoding.summary.shape == (2, layer.dim)
+        assert encoding.frames.shape[2] == layer.frame_dim
+        assert encoding.frames.shape[1] == pytest.approx(case.frames / layer.frame_stride, abs=4)
+        again = encoder(features(case), index - len(layers))
+        assert torch.equal(encoding.frames, again.frames)
+    for wrong in (len(layers), -len(layers) - 1):
+        with pytest.raises(ValueError, match="layer is"):
+            encoder(features(case), wrong)
+
+
+@ENCODERS
+def test_a_batch_equals_its_clips_one_by_one(case: Case) -> None:
+    encoder, batch = case.config.build().eval(), features(case, 3)
     together = encoder(batch)
     alone = [encoder(clip[None]) for clip in batch]
     torch.testing.assert_close(together.summary, torch.cat([e.summary for e in alone]), atol=1e-5, rtol=1e-5)
@@ -47,52 +97,54 @@ def test_a_batch_equals_its_clips_one_by_one(config: Any) -> None:
 
 
 @ENCODERS
-def test_every_parameter_gets_a_gradient(config: Any) -> None:
-    encoder: nn.Module = config.build().train()
-    encoding = encoder(features(4))
+def test_every_parameter_gets_a_gradient(case: Case) -> None:
+    torch.manual_seed(0)
+    encoder: nn.Module = case.config.build().train()
+    encoding = encoder(features(case, 4))
     (encoding.summary.square().sum() + encoding.frames.square().sum()).backward()
     without = [name for name, p in encoder.named_parameters() if p.grad is None or not bool(p.grad.any())]
     assert not without
 
 
 @ENCODERS
-def test_evaluation_is_deterministic(config: Any) -> None:
-    encoder = config.build().eval()
-    assert torch.equal(encoder(features()).summary, encoder(features()).summary)
+def test_evaluation_is_deterministic(case: Case) -> None:
+    encoder = case.config.build().eval()
+    assert torch.equal(encoder(features(case)).summary, encoder(features(case)).summary)
 
 
 @ENCODERS
-def test_its_description_survives_json(config: Any) -> None:
-    assert type(config).from_json(config.to_json()) == config
+def test_its_description_survives_json(case: Case) -> None:
+    assert type(case.config).from_json(case.config.to_json()) == case.config
 
 
 @ENCODERS
-def test_its_weights_survive_a_state_dict_bit_for_bit(config: Any) -> None:
+def test_its_weights_survive_a_state_dict_bit_for_bit(case: Case) -> None:
     torch.manual_seed(0)
-    encoder, twin = config.build().eval(), config.build().eval()
-    assert not torch.equal(encoder(features()).summary, twin(features()).summary)
+    encoder, twin = case.config.build().eval(), case.config.build().eval()
+    assert not torch.equal(encoder(features(case)).summary, twin(features(case)).summary)
     twin.load_state_dict(encoder.state_dict())
-    assert torch.equal(encoder(features()).summary, twin(features()).summary)
+    assert torch.equal(encoder(features(case)).summary, twin(features(case)).summary)
 
 
 @ENCODERS
-def test_the_shortest_input_and_silence_are_encoded(config: Any) -> None:
-    encoding = config.build().eval()(torch.zeros(1, 64, config.min_frames))
+def test_the_shortest_input_and_silence_are_encoded(case: Case) -> None:
+    encoding = case.config.build().eval()(torch.zeros(1, case.config.n_bands, case.config.min_frames))
     assert encoding.frames.shape[1] >= 1
     assert bool(torch.isfinite(encoding.frames).all())
 
 
 @ENCODERS
 @torch.no_grad()
-def test_frames_lie_on_the_stated_grid(config: Any) -> None:
-    """An event in the middle of frame k changes the convolutions' outputs around frame k."""
-    encoder, quiet = config.build().eval(), torch.zeros(1, 64, 100)
+def test_frames_lie_on_the_stated_grid(case: Case) -> None:
+    """An event in the middle of frame k changes what is local around frame k."""
+    torch.manual_seed(0)
+    encoder = case.config.build().eval()
+    local = case.local or (lambda encoder, features: encoder(features).frames.transpose(1, 2))
+    quiet = torch.zeros(1, case.config.n_bands, case.frames)
     k = 4
     loud = quiet.clone()
-    loud[..., round(config.first_frame + k * config.frame_stride)] = 3.0
-    convolve = (
-        encoder.patches if isinstance(config, PaSST) else lambda x: encoder.stages(encoder.stem(x[:, None]))
-    )
-    difference = (convolve(loud) - convolve(quiet)).abs().sum(dim=(0, 1, 2))
+    loud[..., round(case.config.first_frame + k * case.config.frame_stride)] = 3.0
+    difference = (local(encoder, loud) - local(encoder, quiet)).abs()
+    difference = difference.sum(dim=tuple(range(difference.ndim - 1)))
     center = float((difference * torch.arange(len(difference))).sum() / difference.sum())
     assert center == pytest.approx(k, abs=0.5)

@@ -36,7 +36,7 @@ def test_a_published_size_has_the_published_number_of_weights(
 ) -> None:
     with torch.device("meta"):
         encoder = config.build()
-        head = LinearHead(carry_distillation=True).build(config.dim, classes)
+        head = LinearHead(carry_distillation=True).build(config.dim, config.dim, classes)
     assert sum(t.numel() for m in (encoder, head) for t in m.state_dict().values()) == parameters
 
 
@@ -104,7 +104,7 @@ def test_input_shorter_than_a_patch_is_refused_in_a_sentence(frames: int) -> Non
 
 
 def test_published_names_go_both_ways() -> None:
-    encoder, head = TINY.build(), LinearHead(carry_distillation=True).build(24, 7)
+    encoder, head = TINY.build(), LinearHead(carry_distillation=True).build(24, 24, 7)
     published = published_state(encoder.state_dict(), head.state_dict())
     assert {"head.0.weight", "head.1.bias", "head_dist.weight", "blocks.0.attn.qkv.weight"} <= set(published)
     encoder.load_state_dict(encoder_state(published, TINY))
@@ -113,7 +113,7 @@ def test_published_names_go_both_ways() -> None:
 
 def test_another_number_of_classes_keeps_only_the_norm_of_the_head() -> None:
     published = published_state(
-        TINY.build().state_dict(), LinearHead(carry_distillation=True).build(24, 7).state_dict()
+        TINY.build().state_dict(), LinearHead(carry_distillation=True).build(24, 24, 7).state_dict()
     )
     assert set(head_state(published, 9)) == {"norm.weight", "norm.bias"}
 

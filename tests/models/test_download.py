@@ -410,7 +410,7 @@ def test_a_second_process_waits_for_the_first_and_says_so(
 
 def tiny_weights() -> bytes:
     config = PaSST(max_frames=112, stride=(16, 16), dim=64, depth=1, heads=1)
-    head = LinearHead(carry_distillation=True).build(64, 5)
+    head = LinearHead(carry_distillation=True).build(64, 64, 5)
     buffer = io.BytesIO()
     torch.save(published_state(config.build().state_dict(), head.state_dict()), buffer)
     return buffer.getvalue()

@@ -15,7 +15,8 @@ from earmark.models import CheckpointError, LinearHead, load, save
 from earmark.models.audioset import audioset_labels
 from earmark.models.catalog import BY_NAME, PUBLISHED
 from earmark.models.foreign import read_state_dict
-from earmark.models.published import passt_from_state, tagger_from_state, to_published
+from earmark.models.published import Origin, tagger_from_state, to_published
+from earmark.models.tagger import Tagger
 from earmark.models.zoo import NAMES, resolve
 
 TINY = PaSST(max_frames=112, stride=(16, 16), dim=64, depth=2, heads=1)
@@ -24,10 +25,14 @@ TINY = PaSST(max_frames=112, stride=(16, 16), dim=64, depth=2, heads=1)
 def published(config: PaSST = TINY, classes: int = 7, distillation: bool = True) -> dict[str, Tensor]:
     """A state dict as the authors' code would save it."""
     torch.manual_seed(0)
-    head = LinearHead(carry_distillation=distillation).build(config.dim, classes)
+    head = LinearHead(carry_distillation=distillation).build(config.dim, config.dim, classes)
     for buffer in head.buffers():
         torch.nn.init.normal_(buffer)
     return published_state(config.build().state_dict(), head.state_dict())
+
+
+def passt_from_state(state: dict[str, Tensor], name: str, *settings: str) -> Tagger:
+    return tagger_from_state(state, Origin(name), settings)
 
 
 def saved(state: object, path: Path) -> Path:
@@ -38,7 +43,7 @@ def saved(state: object, path: Path) -> Path:
 def test_a_published_file_gives_the_logits_of_the_encoder_and_head_it_came_from(tmp_path: Path) -> None:
     torch.manual_seed(1)
     encoder = TINY.build().eval()
-    head = LinearHead(carry_distillation=True).build(64, 7).eval()
+    head = LinearHead(carry_distillation=True).build(64, 64, 7).eval()
     state = published_state(encoder.state_dict(), head.state_dict())
     model = earmark.load(saved(state, tmp_path / "x.pt"))
     waveform = torch.randn(2, 32000)
@@ -86,19 +91,19 @@ def test_stride_and_length_are_read_from_the_position_tables(
 
 
 @pytest.mark.parametrize(
-    ("frames", "name", "hop", "expected", "seconds"),
+    ("frames", "name", "settings", "expected", "seconds"),
     [
-        (3200, "x.pt", None, 100, 10),
-        (2000, "passt-s-f128-stfthop160-p16-s10-ap.473-swa.pt", None, 160, 10),
-        (2000, "x.pt", 160, 160, 10),
-        (2000, "x.pt", None, 320, 20),
+        (3200, "x.pt", (), 100, 10),
+        (2000, "passt-s-f128-stfthop160-p16-s10-ap.473-swa.pt", (), 160, 10),
+        (2000, "x.pt", ("frontend.hop_length=160", "clip_seconds=10"), 160, 10),
+        (2000, "x.pt", (), 320, 20),
     ],
 )
 def test_the_hop_is_given_or_told_by_the_name_or_the_usual_one(
-    frames: int, name: str, hop: int | None, expected: int, seconds: float
+    frames: int, name: str, settings: tuple[str, ...], expected: int, seconds: float
 ) -> None:
     config = PaSST(max_frames=frames, dim=64, depth=1, heads=1)
-    found = passt_from_state(published(config), name, hop).config
+    found = passt_from_state(published(config), name, *settings).config
     assert (found.frontend.hop_length, found.clip_seconds) == (expected, seconds)
 
 
@@ -132,7 +137,7 @@ def test_other_numbers_of_classes_are_numbered() -> None:
 
 def test_half_precision_weights_become_float32() -> None:
     state = {name: tensor.half() for name, tensor in published().items()}
-    model = tagger_from_state(state, "x")
+    model = passt_from_state(state, "x")
     assert {tensor.dtype for tensor in model.state_dict().values()} == {torch.float32}
 
 
@@ -143,7 +148,7 @@ def test_each_parameter_that_differs_is_told() -> None:
     state["surplus"] = torch.zeros(1)
     state["norm.bias"] = torch.zeros(64, dtype=torch.int64)
     with pytest.raises(CheckpointError) as caught:
-        tagger_from_state(state, "bad.pt")
+        passt_from_state(state, "bad.pt")
     text = str(caught.value)
     assert text.startswith("bad.pt: ")
     assert "blocks.0.norm1.bias is missing" in text
@@ -169,12 +174,12 @@ def test_each_parameter_that_differs_is_told() -> None:
 )
 def test_impossible_shapes_are_one_sentence(name: str, tensor: Tensor, words: str) -> None:
     with pytest.raises(CheckpointError, match=words):
-        tagger_from_state(published() | {name: tensor}, "bad.pt")
+        passt_from_state(published() | {name: tensor}, "bad.pt")
 
 
 def test_weights_of_no_known_family_are_told_by_their_names() -> None:
     with pytest.raises(CheckpointError, match=r"no model that earmark knows.*PaSST.*conv1.weight"):
-        tagger_from_state({"conv1.weight": torch.zeros(2)}, "x")
+        passt_from_state({"conv1.weight": torch.zeros(2)}, "x")
 
 
 @pytest.mark.parametrize(

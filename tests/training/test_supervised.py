@@ -150,7 +150,7 @@ def test_a_gradient_that_is_not_finite_is_never_applied(tones: Path, monkeypatch
             spoil(self)
             return super().forward(x) + (self.bias * 0).abs().sqrt()
 
-    monkeypatch.setattr("earmark.models.heads.nn.Linear", Rooted)
+    monkeypatch.setattr("earmark.models.heads.linear.nn.Linear", Rooted)
     with pytest.raises(TrainingError, match="gradient's norm nan"):
         train(TINY.replace(augment=Augment()), tones)
     assert not seen

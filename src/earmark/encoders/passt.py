@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from earmark.config import Frozen
-from earmark.encoders.encoding import Encoding
+from earmark.encoders.encoding import Encoding, Layer, layers_until
 from earmark.encoders.layers import Block, init_transformer, trunc_normal
 from earmark.encoders.patchout import Patchout, drop_patches
 
@@ -113,6 +113,11 @@ class PaSST(Frozen):
         """Center of the first encoded frame, in feature frames."""
         return (self.patch - 1) / 2
 
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """What each block gives; the summary is the mean of the summary tokens, without the last norm."""
+        return (Layer(self.dim, self.dim, self.frame_stride, self.first_frame),) * self.depth
+
     def build(self) -> "PaSSTEncoder":
         """The module that computes this, freshly initialized."""
         return PaSSTEncoder(self)
@@ -144,12 +149,15 @@ class PaSSTEncoder(nn.Module):
         self.apply(init_transformer)
 
     def forward(
-        self, features: Float[Tensor, "batch band frame"] | Float[Tensor, "batch channel band frame"]
+        self,
+        features: Float[Tensor, "batch band frame"] | Float[Tensor, "batch channel band frame"],
+        layer: int | None = None,
     ) -> Encoding:
         """Encode a batch of spectrograms.
 
         Args:
             features: normalized log mel; `config.n_bands` bands, at least one patch of frames.
+            layer: stop after this block, without the last norm; None for the whole encoder.
 
         Returns:
             Frames are the mean over frequency of the patches of a column; the summary is the mean of the
@@ -157,14 +165,16 @@ class PaSSTEncoder(nn.Module):
 
         Raises:
             ValueError: too few frames for a patch, or more than the time table has under
-                `long_input="error"`.
+                `long_input="error"`; or no such layer.
         """
+        until = layers_until(layer, len(self.blocks))
         grid = self.add_positions(self.patches(features))
         rows = grid.shape[2]
         sequence = self.tokens(grid)
-        for block in self.blocks:
+        for block in self.blocks[:until]:
             sequence = block(sequence)
-        sequence = self.norm(sequence)
+        if layer is None:
+            sequence = self.norm(sequence)
         n_summary = self.new_pos_embed.shape[1]
         frames = sequence[:, n_summary:]
         if not (self.training and self.config.patchout):

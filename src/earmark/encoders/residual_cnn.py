@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from earmark.config import Frozen
-from earmark.encoders.encoding import Encoding
+from earmark.encoders.encoding import Encoding, Layer, layers_until
 
 Width = Annotated[int, Field(ge=1, le=8192)]
 
@@ -70,6 +70,14 @@ class ResidualCNN(Frozen):
         """Center of the first encoded frame, in feature frames."""
         return 0.0
 
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """What each residual block gives."""
+        widths = [(width, 2 ** (index + 1)) for index, width in enumerate(self.widths)]
+        return tuple(
+            Layer(2 * width, width, stride, 0.0) for width, stride in widths for _ in range(self.blocks)
+        )
+
     def build(self) -> "ResidualCNNEncoder":
         """The module that computes this, freshly initialized."""
         return ResidualCNNEncoder(self)
@@ -101,13 +109,17 @@ class ResidualCNNEncoder(nn.Module):
         self.stages = nn.Sequential(*stages)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, features: Float[Tensor, "batch band frame"]) -> Encoding:
+    def forward(self, features: Float[Tensor, "batch band frame"], layer: int | None = None) -> Encoding:
         """Encode a batch of spectrograms.
+
+        Args:
+            features: normalized log mel; `config.n_bands` bands.
+            layer: stop after this residual block; None for the whole encoder.
 
         Returns:
             Frames hold the mean over bands; the summary holds their mean and maximum over time.
         """
-        grid = self.stages(self.stem(features[:, None]))
+        grid = self.stages[: layers_until(layer, len(self.stages))](self.stem(features[:, None]))
         frames = grid.mean(dim=2).transpose(1, 2)
         summary = torch.cat([frames.mean(dim=1), frames.amax(dim=1)], dim=1)
         return Encoding(frames=frames, summary=self.dropout(summary))

@@ -84,8 +84,23 @@ class LogMel(Frozen):
 
     @property
     def frame_seconds(self) -> float:
-        """Seconds from one frame to the next; frame 0 is centered on the start of the waveform."""
+        """Seconds from one frame to the next."""
         return self.hop_length / self.sample_rate
+
+    @property
+    def first_frame_seconds(self) -> float:
+        """Center of the first frame, in seconds from the start of the waveform."""
+        return 0.0
+
+    @property
+    def log_scale(self) -> tuple[float, float] | None:
+        """Offset and scale: features * scale - offset is the natural logarithm of mel power."""
+        return self.offset, self.scale
+
+    @property
+    def fill(self) -> float:
+        """What a masked cell becomes: 0 before the normalization, as the published code masks."""
+        return self.offset / self.scale
 
     def build(self) -> "LogMelFrontend":
         """The module that computes this."""

@@ -20,7 +20,7 @@ class Published(Frozen):
         metric: what the figure is.
         classes: how many; 527 are AudioSet's, 50 ESC-50's, 200 FSD50K's, 20 OpenMIC's.
         clip_seconds: length of the clips it was trained on.
-        hop_length: samples between frames at 32 kHz.
+        settings: `path=value` corrections of the description, for what the weights do not tell.
         size: bytes of the file, if known.
         sha256: of the file, if known.  The authors publish none; those here are what other users of the files
             report.
@@ -33,7 +33,7 @@ class Published(Frozen):
     metric: Literal["mAP", "accuracy"] = "mAP"
     classes: int = 527
     clip_seconds: float = 10.0
-    hop_length: int = 320
+    settings: tuple[str, ...] = ()
     size: int | None = Field(default=None, gt=0)
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     license: str = "Apache-2.0"
@@ -53,6 +53,7 @@ _V2 = "v0.0.2-audioset/passt-s-f128-p16-"
 _V3 = "v0.0.3-audioset/passt-s-f128-stfthop"
 _V4 = "v0.0.4-openmic/openmic2008.passt-u-f128-p16-s10-ap.85"
 _V5 = "v0.0.5/"
+_HOP160 = ("frontend.hop_length=160", "clip_seconds=10")
 _OPENMIC = "dc229428753176e8be0373d25887116fc15b490af86f671cecf9ed76a0f287da"
 
 PUBLISHED: tuple[Published, ...] = (
@@ -67,8 +68,8 @@ PUBLISHED: tuple[Published, ...] = (
     _passt("s-s14.as2m", f"{_V2}s14-ap.469.pt", 0.469),
     _passt("s-s16.as2m-swa", f"{_V2}s16-ap.473-swa.pt", 0.473),
     _passt("s-s16.as2m", f"{_V2}s16-ap.468.pt", 0.468),
-    _passt("s-hop100.as2m-swa", f"{_V3}100-p16-s10-ap.473-swa.pt", 0.473, hop_length=100),
-    _passt("s-hop160.as2m-swa", f"{_V3}160-p16-s10-ap.473-swa.pt", 0.473, hop_length=160),
+    _passt("s-hop100.as2m-swa", f"{_V3}100-p16-s10-ap.473-swa.pt", 0.473),
+    _passt("s-hop160.as2m-swa", f"{_V3}160-p16-s10-ap.473-swa.pt", 0.473, settings=_HOP160),
     _passt("s-20s.as2m-swa", f"{_V5}passt-s-f128-20sec-p16-s10-ap.474-swa.pt", 0.474, clip_seconds=20.0),
     _passt("s-30s.as2m-swa", f"{_V5}passt-s-f128-30sec-p16-s10-ap.473-swa.pt", 0.473, clip_seconds=30.0),
     _passt("b.as2m", "v.0.0.7-audioset/passt-b-f128-p16-s16-ap.459.pt", 0.459),

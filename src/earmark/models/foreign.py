@@ -5,7 +5,7 @@ import stat
 import zipfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ MAGIC = b"PK\x03\x04"
 SUFFIXES = (".pt", ".pth", ".ckpt", ".bin")
 MAX_FILE_BYTES = 4 * 1024**3
 MAX_ENTRIES = 20_000
+MAX_NOTE = 1_000_000
 WRAPPERS = ("model", "state_dict", "model_state_dict")
 PREFIXES = ("module.", "_orig_mod.", "net.", "net_swa.", "model.")
 _FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
@@ -38,17 +39,31 @@ def is_foreign(path: Path) -> bool:
         return file.read(len(MAGIC)) == MAGIC
 
 
+class Foreign(NamedTuple):
+    """What is taken from a stranger's file.
+
+    Attributes:
+        state: dense, finite tensors on the CPU, each with memory of its own, by name.
+        notes: texts that stood beside the weights, by name.
+    """
+
+    state: dict[str, Tensor]
+    notes: dict[str, str]
+
+
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Read the weights of a file that `torch.save` wrote.
+    """The weights alone; see `read_foreign`."""
+    return read_foreign(path).state
+
+
+def read_foreign(path: Path) -> Foreign:
+    """Read the weights of a file that `torch.save` wrote, and the texts beside them.
 
     Wrappers such as `state_dict` are taken off, and prefixes such as `module.` where all names have them.
     Of a training checkpoint that holds a net and its average (`net.`, `net_swa.`), the average is taken.
 
     Args:
         path: a zip archive as torch writes it since version 1.6, at most 4 GiB.
-
-    Returns:
-        Dense, finite tensors on the CPU, each with memory of its own, by name.
 
     Raises:
         CheckpointError: whatever is wrong with it; nothing in the file was executed.
@@ -66,7 +81,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             tree = torch.load(file, map_location="cpu", weights_only=True)
             state = _strip(_unwrap(tree))
             _check_tensors(state, size)
-            return {name: tensor.detach().clone().contiguous() for name, tensor in state.items()}
+            copies = {name: tensor.detach().clone().contiguous() for name, tensor in state.items()}
+            return Foreign(copies, _notes(tree))
         except UnsafePickleError as error:
             raise CheckpointError(path, f"is refused: {error}") from None
         except Exception as error:  # a damaged file makes zipfile, pickle and torch raise anything
@@ -145,6 +161,16 @@ def _check_entries(entries: list[zipfile.ZipInfo], size: int) -> str:
     if next(entry.file_size for entry in entries if entry.filename == pickle_name) > MAX_PICKLE_BYTES:
         raise _RefusedError(f"is refused: its pickle is larger than {MAX_PICKLE_BYTES} bytes")
     return pickle_name
+
+
+def _notes(tree: object) -> dict[str, str]:
+    """Short texts at the top of what was saved: a configuration, mostly."""
+    pairs = cast(dict[object, object], tree).items() if isinstance(tree, dict) else ()
+    return {
+        name: text
+        for name, text in pairs
+        if isinstance(name, str) and isinstance(text, str) and len(text) <= MAX_NOTE
+    }
 
 
 def _unwrap(tree: object) -> dict[str, Any]:

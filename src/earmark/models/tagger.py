@@ -12,7 +12,7 @@ from earmark.config import Frozen
 from earmark.encoders import EncoderConfig, Encoding
 from earmark.frontends import FrontendConfig
 from earmark.labels import LabelSet
-from earmark.models.heads import HeadConfig
+from earmark.models.heads import HeadConfig, LinearHead
 
 
 class TaggerConfig(Frozen):
@@ -37,7 +37,7 @@ class TaggerConfig(Frozen):
 
     frontend: FrontendConfig
     encoder: EncoderConfig
-    head: HeadConfig | None = HeadConfig()
+    head: HeadConfig | None = LinearHead()
     labels: LabelSet = LabelSet()
     clip_seconds: float = Field(default=10.0, gt=0, le=600)
     padding: Literal["none", "zeros", "loop"] = "none"
@@ -89,7 +89,7 @@ class Tagger(nn.Module):
         self.frontend = config.frontend.build()
         with torch.device("meta") if hollow else nullcontext():
             self.encoder = config.encoder.build()
-            self.head = config.head.build(config.encoder.dim, len(config.labels)) if config.head else None
+            self.head = _head(config)
 
     @property
     def labels(self) -> LabelSet:
@@ -119,11 +119,17 @@ class Tagger(nn.Module):
     @property
     def first_frame_seconds(self) -> float:
         """Center of the first encoded frame, in seconds from the start of the waveform."""
-        return self.config.encoder.first_frame * self.config.frontend.frame_seconds
+        frontend = self.config.frontend
+        return frontend.first_frame_seconds + self.config.encoder.first_frame * frontend.frame_seconds
 
-    def encode(self, waveform: Float[Tensor, "batch sample"]) -> Encoding:
-        """Frame and clip embeddings of waveforms at `sample_rate`, full scale +-1."""
-        return self.encoder(self.frontend(waveform))
+    def encode(self, waveform: Float[Tensor, "batch sample"], layer: int | None = None) -> Encoding:
+        """Frame and clip embeddings of waveforms at `sample_rate`, full scale +-1.
+
+        Args:
+            waveform: as for `forward`.
+            layer: stop after this layer of the encoder, whose `config.encoder.layers` tells what it gives.
+        """
+        return self.encoder(self.frontend(waveform), layer)
 
     def forward(self, waveform: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch class"]:
         """Logits of waveforms at `sample_rate`, full scale +-1.
@@ -152,3 +158,9 @@ class Tagger(nn.Module):
     def count_parameters(self) -> int:
         """How many learned numbers the model has."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+
+def _head(config: TaggerConfig) -> nn.Module | None:
+    if config.head is None:
+        return None
+    return config.head.build(config.encoder.dim, config.encoder.frame_dim, len(config.labels))

@@ -17,8 +17,8 @@ from earmark.models.checkpoint import CheckpointError, load_checkpoint, save
 from earmark.models.download import Progress as Tell
 from earmark.models.download import fetch
 from earmark.models.fetched import Remote, alone
-from earmark.models.foreign import is_foreign, read_state_dict
-from earmark.models.published import tagger_from_state
+from earmark.models.foreign import is_foreign, read_foreign
+from earmark.models.published import Origin, tagger_from_state
 from earmark.models.tagger import Tagger
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
@@ -49,7 +49,8 @@ def load(name_or_file: str | os.PathLike[str] = "builtin", *, device: str | torc
     """
     path = resolve(name_or_file)
     if is_foreign(path):
-        return tagger_from_state(read_state_dict(path), os.fspath(path)).to(device)
+        found = read_foreign(path)
+        return tagger_from_state(found.state, Origin(os.fspath(path), found.notes)).to(device)
     return load_checkpoint(path, device)
 
 
@@ -111,7 +112,8 @@ def fetch_published(entry: Published, folder: Path) -> Path:
 
 def _convert(entry: Published, original: Path, converted: Path) -> None:
     """Turn published weights into a checkpoint of ours."""
-    tagger = tagger_from_state(read_state_dict(original), entry.name, entry.hop_length)
+    found = read_foreign(original)
+    tagger = tagger_from_state(found.state, Origin(entry.name, found.notes), entry.settings)
     if len(tagger.labels) != entry.classes:
         raise CheckpointError(original, f"has {len(tagger.labels)} classes; {entry.classes} were expected")
     facts = {"name", "url", "score", "metric", "license"}

@@ -125,4 +125,9 @@ class Recipe(Frozen):
                 f"model.padding is {self.model.padding!r} but training repeats short clips; set it to "
                 "'loop', so that what is learned from is what is heard later"
             )
+        if self.model.frontend.log_scale is None:
+            raise ValueError(
+                f"model.frontend is {self.model.frontend.kind}, which gives no log-mel spectrogram; training "
+                "augments spectrograms only: take a front end of log-mel power"
+            )
         return self

@@ -150,7 +150,7 @@ def batch_loss(
         waveform = gain(waveform, augment.gain_db, draws)
     with torch.no_grad():
         features = model.frontend(waveform)
-        scale = (recipe.model.frontend.offset, recipe.model.frontend.scale)
+        scale = recipe.model.frontend.log_scale or (0.0, 1.0)  # a recipe takes no other front end
         features, wanted = augment_features(features, targets[batch], augment, scale, draws)
     logits = model.classify(model.encoder(features))
     return classification_loss(logits, wanted, model.labels.exclusive, recipe.label_smoothing)

@@ -1,4 +1,4 @@
-"""Heads: an encoding to logits."""
+"""A linear layer on the clip summary."""
 
 from typing import Literal
 
@@ -23,7 +23,7 @@ class LinearHead(Frozen):
     norm: bool = True
     carry_distillation: bool = False
 
-    def build(self, dim: int, n_classes: int) -> "LinearHeadModule":
+    def build(self, dim: int, frame_dim: int, n_classes: int) -> "LinearHeadModule":
         """The module, for a summary of width `dim`."""
         return LinearHeadModule(self, dim, n_classes)
 
@@ -44,6 +44,3 @@ class LinearHeadModule(nn.Module):
     def forward(self, encoding: Encoding) -> Float[Tensor, "batch class"]:
         """Logits of the clip summary."""
         return self.linear(self.norm(encoding.summary))
-
-
-HeadConfig = LinearHead

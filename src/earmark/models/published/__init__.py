@@ -1,0 +1,53 @@
+"""Published weights: recognized by their names and shapes, and turned into a `Tagger`.
+
+Each family of models is one file; a new one is a line in `FAMILIES`.
+"""
+
+from collections.abc import Iterable
+
+from torch import Tensor
+
+from earmark.models.checkpoint import CheckpointError
+from earmark.models.published.family import Family, Origin, State, fill
+from earmark.models.published.passt import PASST
+from earmark.models.tagger import Tagger
+
+FAMILIES: tuple[Family, ...] = (PASST,)
+"""The families that are recognized, in the order in which they are tried."""
+
+__all__ = ["FAMILIES", "Family", "Origin", "State", "tagger_from_state", "to_published"]
+
+
+def tagger_from_state(state: State, origin: Origin, settings: Iterable[str] = ()) -> Tagger:
+    """The model that published weights make.
+
+    Args:
+        state: weights by their published names.
+        origin: where they come from.
+        settings: `path=value` corrections of the description, for what weights do not tell, such as
+            `frontend.hop_length=160`.
+
+    Raises:
+        CheckpointError: no family has these names, the shapes do not fit it, or a setting makes no sense.
+    """
+    for family in FAMILIES:
+        if family.recognizes(state):
+            return fill(family, state, origin, settings)
+    known = ", ".join(family.name for family in FAMILIES)
+    shown = ", ".join(list(state)[:3])
+    raise CheckpointError(
+        origin.name,
+        f"holds the weights of no model that earmark knows ({known}); its first names are {shown:.200}",
+    )
+
+
+def to_published(tagger: Tagger) -> dict[str, Tensor]:
+    """A model's weights by their published names: the way back of `tagger_from_state`.
+
+    Raises:
+        ValueError: no published family has models of this description.
+    """
+    for family in FAMILIES:
+        if family.writes(tagger.config):
+            return dict(family.to_published(tagger.config, tagger.state_dict()))
+    raise ValueError(f"no published family has names for a {tagger.config.encoder.kind} with this head")
