@@ -2,8 +2,8 @@
 
 `run(meta, inputs, weights)` returns `{output name: tensor}`, or None for cases that it does not cover.
 The recordings were seeded through torch's global generator; earmark draws in the published order, so the same
-seed gives the same draws.  Each system's cases are a file beside this one, with a tuple `RUNNERS` of functions
-that are named as the recordings name them.
+seed gives the same draws.  Each system's cases are a file beside this one with a tuple `RUNNERS` of functions,
+named as the recordings name them.
 """
 
 import sys
@@ -14,9 +14,10 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent))  # for those who load this file by its path
 
+import atdr_cases
 import passt_cases
 
-MODULES = (passt_cases,)
+MODULES = (passt_cases, atdr_cases)
 
 Outputs = dict[str, Tensor]
 
