@@ -2,7 +2,7 @@
 
 `run(meta, inputs, weights)` returns `{output name: tensor}`, or None for cases that it does not cover.
 The recordings were seeded through torch's global generator; earmark draws in the published order, so the same
-seed gives the same draws.  Each system's cases are a file beside this one with a tuple `RUNNERS` of functions,
+seed gives the same draws.  Each system's cases are a file beside this one, with its functions in `RUNNERS`,
 named as the recordings name them.
 """
 
