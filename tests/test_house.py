@@ -29,6 +29,7 @@ LISTED: dict[str, dict[str, str]] = {
     "function": {},
     "arguments": {
         "earmark/inference/tagging.py::tag": "the front door: a source, a model, four words of how",
+        "earmark/inference/embedding.py::embed": "the front door: a source, a model, five words of how",
     },
     "shape": {},
 }

@@ -12,6 +12,8 @@ def embed(
     *,
     out: Path,
     level: Literal["clip", "frame"] = "clip",
+    mode: Literal["embedding", "logits", "all"] = "embedding",
+    layer: int | None = None,
     model: str = "builtin",
     window: float | None = None,
     hop: float | None = None,
@@ -30,7 +32,9 @@ def embed(
         paths: files, folders, globs, or - for standard input.
         out: write to this file, .npz, .parquet or .safetensors; it appears when all is done.
         level: a vector for each file or window (clip), or for each frame that the model encodes (frame).
-        model: a name, a checkpoint file, or the folder of a training run.
+        mode: the embedding, the logits, or the logits followed by the embedding (all).
+        layer: embed with this layer of the encoder, from 0, or from -1 backwards; its end if not given.
+        model: a name, a checkpoint file, the folder of a training run, or several of them with commas between.
         window: seconds; a vector for each stretch of this length, instead of one for the file.
         hop: seconds from the start of one window to the next; the window if not given.
         device: where the model computes, such as cuda.
@@ -44,17 +48,19 @@ def embed(
     from earmark.inference.settings import EmbedSettings, Run
     from earmark.inference.sources import Search
 
-    settings = EmbedSettings(level=level, window=window, hop=hop)
+    settings = EmbedSettings(level=level, mode=mode, layer=layer, window=window, hop=hop)
     run = Run(device=device, batch=batch, workers=workers, on_truncated=on_truncated)
 
     def prepare() -> Ready:
-        from earmark.inference.embedding import embed_items, ready_to_embed
+        from earmark.inference.embedding import embed_items, ready_to_embed, what_to_give
 
         encoder = ready_to_embed(model, device)
-        dim, frame_seconds = encoder.embedding_dim, encoder.frame_seconds
+        give = what_to_give(encoder, settings)
         return Ready(
             hear=lambda items, pool: embed_items(items, encoder, settings, run, pool),
-            misfit=lambda record: formats.misfit_of_embeddings(record, settings, dim, frame_seconds),
+            misfit=lambda record: formats.misfit_of_embeddings(
+                record, settings, give.dim, give.spacing or 0.0
+            ),
         )
 
     return run_batch(

@@ -35,7 +35,7 @@ def tag(
 
     Args:
         paths: files, folders, globs, or - for standard input.
-        model: a name, a checkpoint file, or the folder of a training run.
+        model: a name, a checkpoint file, the folder of a training run, or several of them with commas between.
         top: at most so many tags for each file or window.
         threshold: leave out tags of a lower score, 0 to 1.
         window: seconds; tags for each stretch of this length, instead of one set for the file.

@@ -4,16 +4,18 @@ from collections.abc import Iterable, Iterator
 from typing import Literal, Unpack, overload
 
 import numpy as np
+import torch
 
 from earmark.audio import Source
+from earmark.config import ConfigError
 from earmark.inference.calls import first, is_one, many, with_pool
 from earmark.inference.decoding import Pool
-from earmark.inference.pipeline import Outcome, place, run_through
+from earmark.inference.pipeline import Give, Hearer, Outcome, Values, Waveform, place, run_through
 from earmark.inference.results import EmbedResult
 from earmark.inference.settings import EmbedSettings, Run, RunOptions
 from earmark.inference.sources import Item, item_of
 from earmark.inference.tagging import Model, Sources
-from earmark.models.tagger import Tagger
+from earmark.models.ensemble import Ensemble
 from earmark.models.zoo import load
 
 
@@ -23,6 +25,8 @@ def embed(  # pyright: ignore[reportOverlappingOverload] (a str is an iterable o
     *,
     model: Model = ...,
     level: Literal["clip", "frame"] = ...,
+    mode: Literal["embedding", "logits", "all"] = ...,
+    layer: int | None = ...,
     window: float | None = ...,
     hop: float | None = ...,
     **run: Unpack[RunOptions],
@@ -36,6 +40,8 @@ def embed(
     *,
     model: Model = ...,
     level: Literal["clip", "frame"] = ...,
+    mode: Literal["embedding", "logits", "all"] = ...,
+    layer: int | None = ...,
     window: float | None = ...,
     hop: float | None = ...,
     **run: Unpack[RunOptions],
@@ -48,6 +54,8 @@ def embed(
     *,
     model: Model = "builtin",
     level: Literal["clip", "frame"] = "clip",
+    mode: Literal["embedding", "logits", "all"] = "embedding",
+    layer: int | None = None,
     window: float | None = None,
     hop: float | None = None,
     **run: Unpack[RunOptions],
@@ -59,6 +67,9 @@ def embed(
         model: a name, a checkpoint file, or a model at hand.
         level: "clip" for one vector for each row: the mean of the summaries of its windows.  "frame" for one
             for each encoded frame, centered on its time.
+        mode: "embedding", "logits", or both in one vector, logits first ("all"), as hear21passt has it.
+        layer: embed with what this layer of the encoder gives, counted from 0, or from -1 backwards; None for
+            the encoder's end.
         window: seconds of audio in a row; None for one row that holds the whole source.
         hop: seconds from the start of one row to the start of the next; the window if None.
         run: where it runs, the fields of `Run`: device, batch, workers, timeout, on_truncated.
@@ -77,7 +88,7 @@ def embed(
         >>> result.starts, len(result.embeddings)
         (array([0. , 0.5]), 2)
     """
-    settings = EmbedSettings(level=level, window=window, hop=hop)
+    settings = EmbedSettings(level=level, mode=mode, layer=layer, window=window, hop=hop)
     where = Run(**run)
     encoder = ready_to_embed(model, where.device)
     if is_one(sources):
@@ -87,36 +98,74 @@ def embed(
     )
 
 
-def ready_to_embed(model: Model, device: str | None) -> Tagger:
+def ready_to_embed(model: Model, device: str | None) -> Hearer:
     """The model, where it shall compute; see `embed`."""
-    return place(model if isinstance(model, Tagger) else load(model), device)
+    return place(model if isinstance(model, Hearer) else load(model), device)
+
+
+def what_to_give(model: Hearer, settings: EmbedSettings) -> Give:
+    """What the model computes for these settings.
+
+    Raises:
+        ConfigError: the model has no head, no frames, or no such layer.
+    """
+    if settings.mode != "embedding":
+        return _with_logits(model, settings.mode == "all")
+    if isinstance(model, Ensemble):
+        if settings.level == "frame" or settings.layer is not None:
+            raise ConfigError("an ensemble has no frames or layers in common; embed with one of its members")
+        return Give(lambda waveform: model.both(waveform)[1].summary, model.embedding_dim)
+    layer, encoder = settings.layer, model.config.encoder
+    if layer is not None and not -len(encoder.layers) <= layer < len(encoder.layers):
+        n = len(encoder.layers)
+        raise ConfigError(f"layer is {layer} but the encoder has {n}; give {-n} to {n - 1}")
+    grid = encoder if layer is None else encoder.layers[layer]
+    if settings.level == "clip":
+        return Give(lambda waveform: model.encode(waveform, layer).summary, grid.dim)
+    frontend = model.config.frontend
+    return Give(
+        lambda waveform: model.encode(waveform, layer).frames,
+        grid.frame_dim,
+        grid.frame_stride * frontend.frame_seconds,
+        frontend.first_frame_seconds + grid.first_frame * frontend.frame_seconds,
+    )
+
+
+def _with_logits(model: Hearer, and_summary: bool) -> Give:
+    if not model.has_head:
+        raise ConfigError("this model has no head and gives embeddings only; take --mode embedding")
+
+    def compute(waveform: Waveform) -> Values:
+        logits, encoding = model.both(waveform)
+        return torch.cat([logits, encoding.summary], dim=1) if and_summary else logits
+
+    return Give(compute, len(model.labels) + and_summary * model.embedding_dim)
 
 
 def embed_items(
-    items: Iterable[Item], model: Tagger, settings: EmbedSettings, run: Run, pool: Pool | None = None
+    items: Iterable[Item], model: Hearer, settings: EmbedSettings, run: Run, pool: Pool | None = None
 ) -> Iterator[EmbedResult]:
     """One result for each item, in order; failures are in their `error`."""
-    give = "summary" if settings.level == "clip" else "frames"
+    give, rate = what_to_give(model, settings), model.sample_rate
     for outcome in run_through(items, model, give, cut=settings, run=run, pool=pool):
-        yield _of_frames(outcome, model) if give == "frames" else _of_rows(outcome, model)
+        yield _of_rows(outcome, give, rate) if give.spacing is None else _of_frames(outcome, give, rate)
 
 
-def _of_rows(outcome: Outcome, model: Tagger) -> EmbedResult:
-    rate = model.sample_rate
+def _of_rows(outcome: Outcome, give: Give, rate: int) -> EmbedResult:
     vectors = [row.mean().astype(np.float32) for row in outcome.rows]
     return EmbedResult(
         outcome.item.name,
         outcome.samples / rate,
-        np.stack(vectors) if vectors else _nothing(model),
+        np.stack(vectors) if vectors else _nothing(give),
         np.array([row.start / rate for row in outcome.rows]),
         np.array([row.stop / rate for row in outcome.rows]),
         outcome.error,
     )
 
 
-def _of_frames(outcome: Outcome, model: Tagger) -> EmbedResult:
+def _of_frames(outcome: Outcome, give: Give, rate: int) -> EmbedResult:
     """Frames row by row; each reaches half a frame to both sides of its center, within its row."""
-    half, rate = model.frame_seconds / 2, model.sample_rate
+    half = (give.spacing or 0.0) / 2
     parts = [
         (np.concatenate(row.frames), np.concatenate(row.centers), row.start / rate, row.stop / rate)
         for row in outcome.rows
@@ -124,7 +173,7 @@ def _of_frames(outcome: Outcome, model: Tagger) -> EmbedResult:
     return EmbedResult(
         outcome.item.name,
         outcome.samples / rate,
-        np.concatenate([frames for frames, *_ in parts]) if parts else _nothing(model),
+        np.concatenate([frames for frames, *_ in parts]) if parts else _nothing(give),
         np.concatenate(
             [np.clip(centers - half, start, stop) for _, centers, start, stop in parts] or [np.zeros(0)]
         ),
@@ -135,5 +184,5 @@ def _of_frames(outcome: Outcome, model: Tagger) -> EmbedResult:
     )
 
 
-def _nothing(model: Tagger) -> np.ndarray:
-    return np.zeros((0, model.embedding_dim), np.float32)
+def _nothing(give: Give) -> np.ndarray:
+    return np.zeros((0, give.dim), np.float32)

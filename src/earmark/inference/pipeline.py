@@ -1,13 +1,15 @@
 """Files through a model: decoded ahead, cut, batched with their neighbors, and sorted out again."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from itertools import chain
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
 from earmark.audio import AudioError
 from earmark.config import ConfigError
@@ -15,9 +17,29 @@ from earmark.inference.cutting import Cutter, Window, samples_of
 from earmark.inference.decoding import Pool, decode
 from earmark.inference.settings import Cut, Run
 from earmark.inference.sources import Item
+from earmark.models.ensemble import Ensemble
 from earmark.models.tagger import Tagger
 
-Give = Literal["probabilities", "summary", "frames"]
+Hearer = Tagger | Ensemble
+Placed = TypeVar("Placed", bound=Tagger | Ensemble)
+Waveform = Float[Tensor, "batch sample"]
+Values = Float[Tensor, "batch ..."]
+
+
+class Give(NamedTuple):
+    """What a model shall give for each window.
+
+    Attributes:
+        compute: waveforms to values: one vector for each, or one for each encoded frame.
+        dim: width of a vector.
+        spacing: seconds from one frame to the next; None where there is one vector for each window.
+        first: center of the first frame, in seconds from the start of the window.
+    """
+
+    compute: Callable[[Waveform], Values]
+    dim: int
+    spacing: float | None = None
+    first: float = 0.0
 
 
 @dataclass
@@ -82,9 +104,9 @@ class Outcome:
 class Batcher:
     """Collects windows of equal length, whichever files they are from, and computes them together."""
 
-    def __init__(self, model: Tagger, give: Give, batch: int) -> None:
-        self._model, self._give, self._batch = model, give, batch
-        self._device = next(model.parameters()).device
+    def __init__(self, model: Hearer, give: Give, batch: int) -> None:
+        self._rate, self._give, self._batch = model.sample_rate, give, batch
+        self._device = next(chain(model.parameters(), model.buffers())).device
         self._waiting: dict[int, list[tuple[Outcome, Window]]] = {}
         self.held = 0
 
@@ -128,19 +150,14 @@ class Batcher:
 
     @torch.inference_mode()
     def _compute(self, waveforms: Float[np.ndarray, "batch sample"]) -> Float[np.ndarray, "batch ..."]:
-        waveform = torch.from_numpy(waveforms).to(self._device)
-        if self._give == "probabilities":
-            given = self._model.probabilities(self._model(waveform))
-        else:
-            given = getattr(self._model.encode(waveform), self._give)
-        return given.float().cpu().numpy()
+        return self._give.compute(torch.from_numpy(waveforms).to(self._device)).float().cpu().numpy()
 
     def _keep(self, row: Row, window: Window, value: np.ndarray) -> None:
-        if self._give != "frames":
+        if self._give.spacing is None:
             row.add(value, window.stop - window.fresh)
             return
-        rate, spacing = self._model.sample_rate, self._model.frame_seconds
-        centers = window.start / rate + self._model.first_frame_seconds + spacing * np.arange(len(value))
+        rate = self._rate
+        centers = window.start / rate + self._give.first + self._give.spacing * np.arange(len(value))
         kept = (centers >= window.fresh / rate) & (centers < window.stop / rate)
         if not kept.any() and window.fresh == row.start:
             kept[0] = True  # a sound shorter than a frame still has one
@@ -149,7 +166,7 @@ class Batcher:
 
 
 def run_through(
-    items: Iterable[Item], model: Tagger, give: Give, *, cut: Cut, run: Run, pool: Pool | None = None
+    items: Iterable[Item], model: Hearer, give: Give, *, cut: Cut, run: Run, pool: Pool | None = None
 ) -> Iterator[Outcome]:
     """Hear items and give one outcome for each, in their order.
 
@@ -159,7 +176,7 @@ def run_through(
     Args:
         items: what to hear.
         model: what to hear it with; it is in eval mode while this runs.
-        give: probabilities or summaries, averaged over each row; or frames.
+        give: what it gives: vectors, averaged over each row; or frames.
         cut: how a file becomes rows.
         run: batch size and what to do with truncated files.
         pool: decoder processes; None decodes in this process.
@@ -205,19 +222,19 @@ def _next(windows: Iterator[Window], outcome: Outcome) -> Window | None:
         return None
 
 
-def _cutter(model: Tagger, cut: Cut) -> Cutter:
+def _cutter(model: Hearer, cut: Cut) -> Cutter:
     row, hop = samples_of(cut, model.sample_rate)
     return Cutter(
         sample_rate=model.sample_rate,
-        clip=max(1, round(model.config.clip_seconds * model.sample_rate)),
-        padding=model.config.padding,
+        clip=max(1, round(model.clip_seconds * model.sample_rate)),
+        padding=model.padding,
         shortest=model.min_samples,
         row=row,
         hop=hop,
     )
 
 
-def place(model: Tagger, device: str | None) -> Tagger:
+def place(model: Placed, device: str | None) -> Placed:
     """Move a model to a device.
 
     Raises:
@@ -238,6 +255,7 @@ def place(model: Tagger, device: str | None) -> Tagger:
 
 
 @torch.inference_mode()
-def _try_out(model: Tagger, device: str) -> None:
+def _try_out(model: Hearer, device: str) -> None:
     """Compute a moment of silence: some devices take a model and cannot give anything back."""
-    model.encode(torch.zeros(1, model.min_samples, device=device)).summary.cpu()
+    silence = torch.zeros(1, model.min_samples, device=device)
+    (model.encode(silence) if isinstance(model, Tagger) else model.both(silence)[1]).summary.cpu()

@@ -68,9 +68,22 @@ class EmbedSettings(Cut):
 
     Attributes:
         level: one vector for each row ("clip") or for each encoded frame ("frame").
+        mode: the embedding, the logits, or both in one vector, logits first ("all").
+        layer: index of the encoder's layer that gives the embedding; None for its end.
     """
 
     level: Literal["clip", "frame"] = "clip"
+    mode: Literal["embedding", "logits", "all"] = "embedding"
+    layer: int | None = None
+
+    @model_validator(mode="after")
+    def _check_mode(self) -> "EmbedSettings":
+        if self.mode != "embedding" and (self.level == "frame" or self.layer is not None):
+            raise ValueError(
+                f"mode is {self.mode!r}, but logits are of whole clips and of the encoder's end; leave out "
+                "level and layer, or take mode 'embedding'"
+            )
+        return self
 
 
 class Run(Frozen):

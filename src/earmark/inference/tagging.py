@@ -8,14 +8,13 @@ from earmark.audio import Source
 from earmark.config import ConfigError
 from earmark.inference.calls import first, is_one, many, with_pool
 from earmark.inference.decoding import Pool
-from earmark.inference.pipeline import Outcome, place, run_through
+from earmark.inference.pipeline import Give, Hearer, Outcome, place, run_through
 from earmark.inference.results import TagResult, TagRow, best
 from earmark.inference.settings import Run, RunOptions, TagSettings
 from earmark.inference.sources import Item, item_of
-from earmark.models.tagger import Tagger
 from earmark.models.zoo import load
 
-Model = str | os.PathLike[str] | Tagger
+Model = str | os.PathLike[str] | Hearer
 Sources = Source | Iterable[Source | Item]
 
 
@@ -96,10 +95,10 @@ def tag(
     )
 
 
-def ready_to_tag(model: Model, device: str | None) -> Tagger:
+def ready_to_tag(model: Model, device: str | None) -> Hearer:
     """The model, where it shall compute; see `tag`."""
-    tagger = place(model if isinstance(model, Tagger) else load(model), device)
-    if tagger.config.head is None:
+    tagger = place(model if isinstance(model, Hearer) else load(model), device)
+    if not tagger.has_head:
         raise ConfigError(
             "this model has no head and gives embeddings only; embed with it, or tag with another"
         )
@@ -107,14 +106,15 @@ def ready_to_tag(model: Model, device: str | None) -> Tagger:
 
 
 def tag_items(
-    items: Iterable[Item], model: Tagger, settings: TagSettings, run: Run, pool: Pool | None = None
+    items: Iterable[Item], model: Hearer, settings: TagSettings, run: Run, pool: Pool | None = None
 ) -> Iterator[TagResult]:
     """One result for each item, in order; failures are in their `error`."""
-    for outcome in run_through(items, model, "probabilities", cut=settings, run=run, pool=pool):
+    give = Give(lambda waveform: model.probabilities(model(waveform)), len(model.labels))
+    for outcome in run_through(items, model, give, cut=settings, run=run, pool=pool):
         yield _result(outcome, model, settings)
 
 
-def _result(outcome: Outcome, model: Tagger, settings: TagSettings) -> TagResult:
+def _result(outcome: Outcome, model: Hearer, settings: TagSettings) -> TagResult:
     name, rate = outcome.item.name, model.sample_rate
     rows = tuple(
         TagRow(

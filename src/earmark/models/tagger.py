@@ -107,6 +107,21 @@ class Tagger(nn.Module):
         return self.config.frontend.samples_for(self.config.encoder.min_frames)
 
     @property
+    def clip_seconds(self) -> float:
+        """Length of the clips that it was trained on, and of the windows that longer audio is cut into."""
+        return self.config.clip_seconds
+
+    @property
+    def padding(self) -> Literal["none", "zeros", "loop"]:
+        """How a shorter sound is brought to that length."""
+        return self.config.padding
+
+    @property
+    def has_head(self) -> bool:
+        """Whether it gives logits."""
+        return self.head is not None
+
+    @property
     def embedding_dim(self) -> int:
         """Width of a clip's summary."""
         return self.config.encoder.dim
@@ -138,6 +153,20 @@ class Tagger(nn.Module):
             ValueError: the model has no head, or the waveform is shorter than `min_samples`.
         """
         return self.classify(self.encode(waveform))
+
+    def both(self, waveform: Float[Tensor, "batch sample"]) -> tuple[Float[Tensor, "batch class"], Encoding]:
+        """Logits and encoding, computed once."""
+        encoding = self.encode(waveform)
+        return self.classify(encoding), encoding
+
+    def padded(self, waveform: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch longer"]:
+        """Waveforms brought to the length of a clip by the model's rule; longer ones stay as they are."""
+        samples = waveform.shape[1]
+        wanted = round(self.clip_seconds * self.sample_rate) if self.padding != "none" else 0
+        if self.padding == "loop" and samples < wanted:
+            waveform = waveform.repeat(1, -(-wanted // samples))[:, :wanted]
+        missing = max(wanted, self.min_samples) - waveform.shape[1]
+        return nn.functional.pad(waveform, (0, missing)) if missing > 0 else waveform
 
     def classify(self, encoding: Encoding) -> Float[Tensor, "batch class"]:
         """Logits of an encoding.

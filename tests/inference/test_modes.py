@@ -1,0 +1,79 @@
+"""What `embed` can give: embeddings, logits, both, and what a layer hears."""
+
+import numpy as np
+import pytest
+import torch
+
+from earmark.config import ConfigError
+from earmark.inference.embedding import embed
+from earmark.inference.tagging import tag
+from earmark.models.ensemble import Ensemble
+from inference.sounds import RATE, make_model
+
+NOISE = np.random.default_rng(0).normal(0, 0.1, RATE // 2).astype(np.float32)
+SOUND = (NOISE, RATE)
+
+
+@torch.inference_mode()
+def test_logits_and_embedding_stand_in_one_vector_logits_first() -> None:
+    model = make_model()
+    logits = embed(SOUND, model=model, mode="logits").embeddings
+    summary = embed(SOUND, model=model).embeddings
+    both = embed(SOUND, model=model, mode="all").embeddings
+    assert np.array_equal(both, np.concatenate([logits, summary], axis=1))
+    assert np.allclose(logits, model.eval()(model.padded(torch.from_numpy(NOISE)[None])), atol=1e-5)
+
+
+@torch.inference_mode()
+def test_a_layer_gives_its_own_width_and_grid() -> None:
+    model = make_model()
+    waveform = model.eval().padded(torch.from_numpy(NOISE)[None])
+    for index, layer in enumerate(model.config.encoder.layers):
+        clip = embed(SOUND, model=model, layer=index).embeddings
+        assert np.allclose(clip, model.encode(waveform, index).summary, atol=1e-5)
+        frames = embed(SOUND, model=model, layer=index, level="frame")
+        assert frames.embeddings.shape[1] == layer.frame_dim
+        spacing = layer.frame_stride * model.config.frontend.frame_seconds
+        assert np.allclose(np.diff((frames.starts + frames.ends)[2:-2] / 2), spacing)
+
+
+@torch.inference_mode()
+def test_an_ensemble_tags_and_embeds_like_its_members() -> None:
+    one, other = make_model(), make_model()
+    both = Ensemble([one, other]).eval()
+    assert embed(SOUND, model=both).embeddings.shape[1] == 2 * one.embedding_dim
+    mean = (
+        embed(SOUND, model=one, mode="logits").embeddings
+        + embed(SOUND, model=other, mode="logits").embeddings
+    ) / 2
+    assert np.allclose(embed(SOUND, model=both, mode="logits").embeddings, mean, atol=1e-5)
+    expected = dict(
+        zip(one.labels.names, both.probabilities(torch.from_numpy(mean))[0].tolist(), strict=True)
+    )
+    assert {t.label: t.score for t in tag(SOUND, model=both, top=99).tags} == pytest.approx(
+        expected, abs=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"mode": "logits", "level": "frame"}, "logits are of whole clips"),
+        ({"mode": "all", "layer": 0}, "logits are of whole clips"),
+        ({"layer": 99}, "layer is 99 but the encoder has"),
+    ],
+)
+def test_what_makes_no_sense_is_said(options: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        embed(SOUND, model=make_model(), **options)
+
+
+def test_an_ensemble_has_no_frames() -> None:
+    with pytest.raises(ConfigError, match="no frames or layers in common"):
+        embed(SOUND, model=Ensemble([make_model(), make_model()]), level="frame")
+
+
+def test_a_model_without_a_head_has_no_logits() -> None:
+    model = make_model()
+    with pytest.raises(ConfigError, match="no head"):
+        embed(SOUND, model=model.config.replace(head=None).build(), mode="logits")
