@@ -6,14 +6,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from earmark.frontends import FrontendConfig, LogMel, RawWaveform
+from earmark.frontends import FrontendConfig, KaldiFbank, LogMel, MagnitudeMel, RawWaveform, SlaneyDb
 
 SMALL: dict[str, Any] = {
+    "KaldiFbank": KaldiFbank(n_mels=40),
+    "KaldiFbank of 128 frames": KaldiFbank(n_mels=40, length=128, deviations=1.0),
     "LogMel": LogMel(n_mels=32),
     "LogMel at 16 kHz": LogMel(
         sample_rate=16000, n_fft=512, win_length=400, hop_length=160, n_mels=64, fmax=8000, fmax_jitter=1
     ),
+    "MagnitudeMel": MagnitudeMel(n_mels=40),
+    "MagnitudeMel of 16 bits": MagnitudeMel(n_mels=40, int16=True),
     "RawWaveform": RawWaveform(),
+    "SlaneyDb": SlaneyDb(n_mels=32),
+    "SlaneyDb of 60 frames": SlaneyDb(n_mels=32, length=60, decibels="doubled"),
 }
 FRONTENDS = pytest.mark.parametrize("config", SMALL.values(), ids=SMALL.keys())
 
@@ -67,11 +73,12 @@ def test_its_description_survives_json(config: Any) -> None:
 
 @FRONTENDS
 def test_a_click_peaks_in_the_frame_that_is_stated(config: Any) -> None:
-    frontend, silence = config.build().eval(), torch.zeros(1, 16000)
-    click = silence.clone()
+    frontend, background = config.build().eval(), waveform(16000, 1) / 10
+    click = background.clone()
     k = 9
     seconds = config.first_frame_seconds + k * config.frame_seconds
     click[0, round(seconds * config.sample_rate)] = 0.9
-    difference = (frontend(click) - frontend(silence)).abs().sum(dim=(0, 1))
+    difference = (frontend(click) - frontend(background)).abs().sum(dim=(0, 1))
+    difference = (difference - 2 * difference.median()).clamp(min=0)  # its share in the mean moves all frames
     center = float((difference * torch.arange(len(difference))).sum() / difference.sum())
     assert center == pytest.approx(k, abs=0.6)

@@ -5,7 +5,16 @@ import pytest
 import torch
 
 from earmark.training import Augment, Mixup
-from earmark.training.augment import augment_features, crop, equalize, gain, low_pass, mix, spec_augment
+from earmark.training.augment import (
+    augment_features,
+    crop,
+    equalize,
+    gain,
+    low_pass,
+    mix,
+    mix_waveforms,
+    spec_augment,
+)
 from earmark.training.randomness import clip_generators, generator
 
 CLIPS = list(range(6))
@@ -90,3 +99,35 @@ def test_each_purpose_has_a_generator_of_its_own(change: dict[str, int | str]) -
     purpose = {"seed": 0, "epoch": 0, "index": 0, "stream": "order"}
     assert generator(**purpose).random() == generator(**purpose).random()
     assert generator(**purpose).random() != generator(**(purpose | change)).random()
+
+
+@pytest.mark.parametrize("generators", [None, draws()], ids=["torch's", "each its own"])
+def test_shared_masks_hit_the_same_cells_of_all_clips(generators: list[np.random.Generator] | None) -> None:
+    torch.manual_seed(3)
+    masks = {"freq_mask": 30, "time_mask": 60, "fill": 99.0, "generators": generators}
+    hit = spec_augment(features(), **masks, shared=True) == 99.0
+    assert bool(hit.any())
+    assert torch.equal(hit, hit[:1].expand_as(hit))
+    alone = spec_augment(features(), **masks) == 99.0
+    assert not torch.equal(alone, alone[:1].expand_as(alone))
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_recipe_can_ask_for_shared_masks(shared: bool) -> None:
+    augment = Augment(freq_mask=30, time_mask=60, shared_masks=shared)
+    masked, _ = augment_features(features(), torch.eye(6), augment, (4.5, 5.0), draws())
+    hit = (masked - features()).abs() > 1e-4
+    assert bool(hit.any())
+    everywhere = hit.all(dim=0).sum() > 0.99 * hit.any(dim=0).sum()  # a cell may have had the fill before
+    assert bool(everywhere) == shared
+
+
+def test_waveforms_are_mixed_by_their_share_and_have_no_mean() -> None:
+    noise = torch.randn(2, 500, generator=torch.Generator().manual_seed(0)) + 0.5
+    long, short = noise[0], noise[1, :300]
+    mixed = mix_waveforms(long, short, 0.75)
+    expected = 0.75 * (long - long.mean())
+    expected[:300] += 0.25 * (short - short.mean())
+    torch.testing.assert_close(mixed, expected - expected.mean())
+    assert len(mix_waveforms(short, long, 0.75)) == 300
+    torch.testing.assert_close(mix_waveforms(long, short, 1.0), long - long.mean())

@@ -1,10 +1,13 @@
 """Mel filter banks."""
 
+import math
 from functools import lru_cache
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+_SLANEY_STEP = math.log(6.4) / 27.0  # of the natural logarithm of frequency, above 1000 Hz
 
 
 def hz_to_mel(frequency: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
@@ -38,11 +41,7 @@ def kaldi_bank(
         >>> bank.shape, bool((bank.sum(dim=1) > 0).all())
         (torch.Size([128, 513]), True)
     """
-    if not 0 <= fmin < fmax <= sample_rate / 2:
-        raise ValueError(
-            f"mel bands from {fmin} to {fmax} Hz at a sample rate of {sample_rate} Hz; "
-            "the edges must satisfy 0 <= fmin < fmax <= sample_rate / 2"
-        )
+    _check_edges(fmin, fmax, sample_rate)
     # Single precision, as the published banks were computed; and on the CPU whatever the device context is,
     # because the cache must not hold what it would make.
     cpu = torch.device("cpu")
@@ -55,3 +54,59 @@ def kaldi_bank(
         min=0.0
     )
     return torch.nn.functional.pad(triangles, (0, 1))
+
+
+def slaney_to_hz(mel: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """Slaney's mel scale in Hz: straight up to 15, which is 1000 Hz, and exponential above."""
+    return torch.where(mel < 15.0, mel * (200.0 / 3.0), 1000.0 * torch.exp((mel - 15.0) * _SLANEY_STEP))
+
+
+@lru_cache(maxsize=16)
+def slaney_bank(
+    n_mels: int, n_fft: int, sample_rate: int, fmin: float, fmax: float
+) -> Float[Tensor, "band {n_fft//2+1}"]:
+    """Triangular filters that are linear in Hz, evenly spaced on Slaney's scale, and all of area 1 in Hz.
+
+    Do not write into the result: it is cached.
+
+    Args:
+        n_mels: number of filters.
+        n_fft: transform length in samples, even.
+        sample_rate: Hz.
+        fmin: lower edge of the first filter in Hz, 0 or more.
+        fmax: upper edge of the last filter in Hz, at most half the sample rate.
+
+    Raises:
+        ValueError: the edges are not 0 <= fmin < fmax <= sample_rate / 2.
+
+    Source:
+        Slaney, Auditory Toolbox (1998), as librosa and torchaudio compute it with norm "slaney".
+
+    Example:
+        >>> bank = slaney_bank(64, 4096, 16000, 0.0, 8000.0)
+        >>> bank.shape, round(float(bank[0].sum()) * 16000 / 4096, 2)
+        (torch.Size([64, 2049]), 1.0)
+    """
+    _check_edges(fmin, fmax, sample_rate)
+    cpu = torch.device("cpu")
+    lowest, highest = (_hz_to_slaney(edge) for edge in (fmin, fmax))
+    steps = torch.linspace(lowest, highest, n_mels + 2, dtype=torch.float64, device=cpu)
+    edges = slaney_to_hz(steps)[:, None]
+    left, center, right = edges[:-2], edges[1:-1], edges[2:]
+    bins = torch.arange(n_fft // 2 + 1, dtype=torch.float64, device=cpu)[None] * (sample_rate / n_fft)
+    triangles = torch.minimum((bins - left) / (center - left), (right - bins) / (right - center))
+    return (triangles.clamp(min=0.0) * 2.0 / (right - left)).float()
+
+
+def _hz_to_slaney(frequency: float) -> float:
+    if frequency < 1000.0:
+        return frequency * 3.0 / 200.0
+    return 15.0 + math.log(frequency / 1000.0) / _SLANEY_STEP
+
+
+def _check_edges(fmin: float, fmax: float, sample_rate: int) -> None:
+    if not 0 <= fmin < fmax <= sample_rate / 2:
+        raise ValueError(
+            f"mel bands from {fmin} to {fmax} Hz at a sample rate of {sample_rate} Hz; "
+            "the edges must satisfy 0 <= fmin < fmax <= sample_rate / 2"
+        )

@@ -35,6 +35,7 @@ class Augment(Frozen):
         freq_mask: widest SpecAugment mask in bands.
         time_mask: widest SpecAugment mask in frames.
         n_masks: how many masks of each kind.
+        shared_masks: all clips of a batch get the same masks, as in PaSST's own training environments.
     """
 
     crop: bool = False
@@ -47,6 +48,7 @@ class Augment(Frozen):
     freq_mask: int = Field(default=0, ge=0)
     time_mask: int = Field(default=0, ge=0)
     n_masks: int = Field(default=1, ge=0)
+    shared_masks: bool = False
 
 
 class AdamW(Frozen):
