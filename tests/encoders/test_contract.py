@@ -7,7 +7,26 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from earmark.encoders import EncoderConfig, Encoding, PaSST, Patchout, ResidualCNN
+from earmark.encoders import (
+    AST,
+    CRNN,
+    DBERT,
+    MN,
+    CNNTransformer,
+    DyMN,
+    EfficientNet,
+    EncoderConfig,
+    Encoding,
+    FNet,
+    LinearFrames,
+    MobileNetV2,
+    PaSST,
+    Patchout,
+    PlainCNN,
+    ResidualCNN,
+    ResNet,
+    Transformer,
+)
 
 
 class Case(NamedTuple):
@@ -29,7 +48,119 @@ def patches(encoder: Any, features: Tensor) -> Tensor:
     return encoder.patches(features)
 
 
+def filtered(encoder: Any, features: Tensor) -> Tensor:
+    """dBERT's convolutions; its group norm also moves all quiet frames by the same amount, taken off here."""
+    found = encoder.conv_features(features).transpose(1, 2)
+    return found - found.median(dim=-1, keepdim=True).values
+
+
+def convolved(encoder: Any, features: Tensor) -> Tensor:
+    return encoder.convolve(encoder.config.frames_first(features)).transpose(1, 2)
+
+
+def embedded(encoder: Any, features: Tensor) -> Tensor:
+    return nn.functional.max_pool1d(encoder.embed(features).transpose(1, 2), encoder.config.frame_stride)
+
+
+def tilted(encoder: Any, features: Tensor) -> Tensor:
+    """FNet's layer norm does not see what all bands have in common."""
+    return embedded(encoder, features * torch.arange(features.shape[1])[:, None])
+
+
 SMALL = {
+    "AST": Case(
+        AST(n_bands=64, max_frames=100, dim=24, depth=2, heads=3, carry_imagenet=True), local=patches
+    ),
+    "AST without distillation, biases and last norm": Case(
+        AST(
+            n_bands=64,
+            max_frames=100,
+            dim=24,
+            depth=1,
+            heads=3,
+            distilled=False,
+            pool="class_and_first_patch",
+            qkv_bias=False,
+            final_norm=False,
+            dropout=0.1,
+            init="zeros",
+        ),
+        local=patches,
+    ),
+    "AST for any length, with patchout": Case(
+        AST(
+            n_bands=64,
+            max_frames=70,
+            dim=24,
+            depth=1,
+            heads=3,
+            other_lengths="resize",
+            patchout=Patchout(time=2, patches=3),
+        ),
+        local=patches,
+    ),
+    "PlainCNN": Case(PlainCNN(n_bands=64, channels=24)),
+    "PlainCNN, flattened and with a shared convolution": Case(
+        PlainCNN(n_bands=64, max_frames=100, pool="flatten", shared_conv=True)
+    ),
+    "CRNN": Case(CRNN(n_bands=16, dim=32, blocks=4, pools=2), local=convolved),
+    "CRNN without batch norm, one pool, a tall kernel": Case(
+        CRNN(n_bands=8, dim=8, blocks=1, pools=1, kernel=(5, 3), batch_norm=False), local=convolved
+    ),
+    "CNNTransformer": Case(CNNTransformer(n_bands=16, dim=32, blocks=3, pools=3, heads=4), local=convolved),
+    "CNNTransformer with a sinusoid on the spectrogram": Case(
+        CNNTransformer(
+            n_bands=16, dim=32, blocks=2, pools=2, heads=4, positions="spectrogram", position_frames=50
+        ),
+        local=convolved,
+    ),
+    "Transformer": Case(Transformer(n_bands=16, dim=24, heads=3), local=embedded),
+    "LinearFrames": Case(LinearFrames(n_bands=16, dim=12, depth=2)),
+    "FNet": Case(FNet(n_bands=16, dim=12, hidden=20, depth=2), local=tilted),
+    "FNet, alternating": Case(
+        FNet(n_bands=16, dim=12, hidden=20, depth=2, mixing="alternating"), local=tilted
+    ),
+    "MN": Case(MN(n_bands=64, width=0.1), frames=200),
+    "MN excited along all axes, dilated": Case(
+        MN(
+            n_bands=64,
+            width=0.1,
+            excitation=("channel", "time", "frequency"),
+            excitation_merge="mean",
+            n_frames=200,
+            dilated=True,
+        ),
+        frames=200,
+    ),
+    "DyMN": Case(DyMN(n_bands=64, width=0.1), frames=200),
+    "DyMN with plain units": Case(DyMN(n_bands=64, width=0.1, dynamic="replace_se"), frames=200),
+    "DBERT": Case(
+        DBERT(
+            convs=((12, 5, 2), (12, 3, 2)),
+            width=24,
+            depth=2,
+            heads=3,
+            position_kernel=8,
+            position_groups=4,
+            summary_dim=10,
+        ),
+        local=filtered,
+    ),
+    "DBERT without projections, an odd kernel, folded": Case(
+        DBERT(
+            convs=((24, 4, 2), (24, 2, 2)),
+            width=24,
+            depth=1,
+            heads=2,
+            position_kernel=7,
+            position_groups=3,
+            weight_norm=False,
+        ),
+        local=filtered,
+    ),
+    "EfficientNet": Case(EfficientNet(n_bands=32, b=0), frames=224),
+    "ResNet": Case(ResNet(n_bands=64, blocks=(1, 2, 1, 1), width=8), frames=224),
+    "MobileNetV2": Case(MobileNetV2(n_bands=32), frames=224),
     "PaSST": Case(PaSST(n_bands=64, max_frames=120, dim=24, depth=2, heads=3), local=patches),
     "PaSST with one token": Case(
         PaSST(n_bands=64, max_frames=120, dim=24, depth=1, heads=3, distilled=False), local=patches

@@ -14,10 +14,14 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent))  # for those who load this file by its path
 
+import ast_cases
 import atdr_cases
+import dbert_cases
+import efficientat_cases
+import frontend_cases
 import passt_cases
 
-MODULES = (passt_cases, atdr_cases)
+MODULES = (ast_cases, dbert_cases, passt_cases, atdr_cases, efficientat_cases, frontend_cases)
 
 Outputs = dict[str, Tensor]
 

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import psla_cases
+import talnet_cases
 from torch import Tensor
 
 Outputs = dict[str, Tensor]
 
-MODULES = ()
+MODULES = (psla_cases, talnet_cases,)
 """Files with a dictionary `CLASSES`: name of a recorded class to a function that answers it."""
 
 CLASSES = {name: answer for module in MODULES for name, answer in module.CLASSES.items()}

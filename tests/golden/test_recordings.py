@@ -10,7 +10,35 @@ import pytest
 
 DATA = os.environ.get("EARMARK_DATA")
 GOLDEN = Path(DATA).parent / "golden" if DATA else None
-COVERED = ("01_", "02_")
+COVERED = (
+    "06_dbert_clshead",
+    "06_dbert_f",
+    "06_dbert_length",
+    "06_dbert_maskemb",
+    "06_dbert_wrapper",
+    "01_",
+    "02_",
+    "04_",
+    "05_atdr_ast",
+    "07_",
+    "10_",
+    "04_ast_fbank",
+    "05_atdr_fbank",
+    "05_psla_fbank",
+    "07_ikiskin_fbank",
+    "05_cnntrans",
+    "05_crnn",
+    "05_ffnet",
+    "05_fnet",
+    "05_linear",
+    "05_newnet",
+    "05_transformer",
+    "05_psla_effnet",
+    "05_psla_resnet",
+    "05_resnet50",
+    "05_mbnet",
+    "05_pooling",
+)
 
 
 def load(path: Path) -> ModuleType:

@@ -7,12 +7,31 @@ import torch
 
 from earmark.encoders import Encoding
 from earmark.models import HeadConfig
-from earmark.models.heads import LinearHead, MlpHead
+from earmark.models.heads import (
+    AttentionHead,
+    ConvolutionalHead,
+    LinearHead,
+    MlpHead,
+    MultiheadAttentionHead,
+    PoolingHead,
+)
 
 SMALL: dict[str, Any] = {
+    "AttentionHead": AttentionHead(heads=3),
+    "AttentionHead with one head": AttentionHead(heads=1, attention="softmax_over_classes"),
+    "AttentionHead without a head": AttentionHead(heads=0),
+    "ConvolutionalHead": ConvolutionalHead(),
     "LinearHead": LinearHead(),
     "LinearHead without norm": LinearHead(norm=False),
+    "LinearHead with ReLU": LinearHead(relu=True, eps=1e-12),
     "MlpHead": MlpHead(hidden=24),
+    "MultiheadAttentionHead": MultiheadAttentionHead(heads=3),
+    "PoolingHead": PoolingHead(),
+    "PoolingHead, max": PoolingHead(pooling="max"),
+    "PoolingHead, linear": PoolingHead(pooling="linear"),
+    "PoolingHead, all poolings mixed": PoolingHead(pooling="mixed"),
+    "PoolingHead, attention by sigmoids": PoolingHead(attention="sigmoid"),
+    "PoolingHead, without a sigmoid": PoolingHead(probability="clamped"),
 }
 HEADS = pytest.mark.parametrize("config", SMALL.values(), ids=SMALL.keys())
 

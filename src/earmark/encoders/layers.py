@@ -1,38 +1,59 @@
 """The pre-norm transformer block that the spectrogram transformers share."""
 
+from itertools import product
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+LONG = 250
+"""Tokens above which bfloat16 attention on a processor goes head by head."""
+
 
 class Attention(nn.Module):
-    """Multi-head self-attention with one projection for queries, keys and values."""
+    """Multi-head self-attention with one projection for queries, keys and values.
 
-    def __init__(self, dim: int, heads: int, bias: bool = True) -> None:
+    Args:
+        dim: width of a token; must be a multiple of `heads`.
+        heads: attention heads.
+        bias: whether queries, keys and values have one.
+        dropout: share of what is added to the tokens that is dropped in training.
+    """
+
+    def __init__(self, dim: int, heads: int, bias: bool = True, dropout: float = 0.0) -> None:
         super().__init__()
         self.heads = heads
         self.qkv = nn.Linear(dim, 3 * dim, bias=bias)
         self.proj = nn.Linear(dim, dim)
+        self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Float[Tensor, "batch token dim"]) -> Float[Tensor, "batch token dim"]:
-        """Let every token look at every token of its clip."""
+    def forward(
+        self, x: Float[Tensor, "batch token dim"], first: int | None = None
+    ) -> Float[Tensor, "batch _ dim"]:
+        """Let every token look at every token of its clip.
+
+        Args:
+            x: the tokens.
+            first: give only so many tokens from the start, which look at all; None gives all.
+        """
         batch, token, dim = x.shape
         q, k, v = self.qkv(x).view(batch, token, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
-        mixed = nn.functional.scaled_dot_product_attention(q, k, v)
-        return self.proj(mixed.transpose(1, 2).reshape(batch, token, dim))
+        mixed = attend(q[:, :, :first], k, v)
+        return self.dropout(self.proj(mixed.transpose(1, 2).flatten(2)))
 
 
 class FeedForward(nn.Module):
-    """Two linear layers around an exact GELU."""
+    """Two linear layers around an exact GELU, with dropout behind each."""
 
-    def __init__(self, dim: int, hidden: int) -> None:
+    def __init__(self, dim: int, hidden: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.fc1 = nn.Linear(dim, hidden)
         self.fc2 = nn.Linear(hidden, dim)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "batch token dim"]) -> Float[Tensor, "batch token dim"]:
         """Transform each token by itself."""
-        return self.fc2(nn.functional.gelu(self.fc1(x)))
+        return self.dropout(self.fc2(self.dropout(nn.functional.gelu(self.fc1(x)))))
 
 
 class Block(nn.Module):
@@ -43,19 +64,57 @@ class Block(nn.Module):
         heads: attention heads.
         mlp_ratio: width of the hidden layer over `dim`.
         eps: of both layer norms.
+        qkv_bias: whether queries, keys and values have a bias.
+        dropout: share of the outputs dropped in training; the attention itself keeps all.
     """
 
-    def __init__(self, dim: int, heads: int, mlp_ratio: float = 4.0, eps: float = 1e-6) -> None:
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        mlp_ratio: float = 4.0,
+        eps: float = 1e-6,
+        qkv_bias: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(dim, eps=eps)
-        self.attn = Attention(dim, heads)
+        self.attn = Attention(dim, heads, qkv_bias, dropout)
         self.norm2 = nn.LayerNorm(dim, eps=eps)
-        self.mlp = FeedForward(dim, int(dim * mlp_ratio))
+        self.mlp = FeedForward(dim, int(dim * mlp_ratio), dropout)
 
-    def forward(self, x: Float[Tensor, "batch token dim"]) -> Float[Tensor, "batch token dim"]:
-        """Attention, then the feed-forward layer, each added to its input."""
-        x = x + self.attn(self.norm1(x))
+    def forward(
+        self, x: Float[Tensor, "batch token dim"], first: int | None = None
+    ) -> Float[Tensor, "batch _ dim"]:
+        """Attention, then the feed-forward layer, each added to its input.
+
+        Args:
+            x: the tokens.
+            first: give only so many tokens from the start: the same ones, for less work.  None gives all.
+        """
+        x = x[:, :first] + self.attn(self.norm1(x), first)
         return x + self.mlp(self.norm2(x))
+
+
+def attend(
+    q: Float[Tensor, "batch head query width"],
+    k: Float[Tensor, "batch head token width"],
+    v: Float[Tensor, "batch head token width"],
+) -> Float[Tensor, "batch head query width"]:
+    """Scaled dot-product attention, by the faster of two ways.
+
+    Torch's fused kernel gains nothing from bfloat16 on a processor.  There a long sequence goes head by head,
+    so that the products are large and a head's scores stay in the cache; with gradients it would have to keep
+    those scores.
+    """
+    if q.dtype != torch.bfloat16 or q.device.type != "cpu" or k.shape[2] <= LONG or torch.is_grad_enabled():
+        return nn.functional.scaled_dot_product_attention(q, k, v)
+    scale = q.shape[3] ** -0.5
+    mixed = torch.empty_like(q)
+    for clip, head in product(range(q.shape[0]), range(q.shape[1])):
+        scores = (q[clip, head] * scale) @ k[clip, head].T
+        mixed[clip, head] = scores.softmax(dim=-1) @ v[clip, head]
+    return mixed
 
 
 def init_transformer(module: nn.Module) -> None:

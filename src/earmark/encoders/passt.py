@@ -181,6 +181,15 @@ class PaSSTEncoder(nn.Module):
             frames = frames.unflatten(1, (rows, -1)).mean(dim=1)
         return Encoding(frames=frames, summary=sequence[:, :n_summary].mean(dim=1))
 
+    def summarize(self, features: Float[Tensor, "batch band frame"]) -> Float[Tensor, "batch dim"]:
+        """The summary alone: that of `forward`, and the last block computes the summary tokens only."""
+        if self.training:
+            return self(features).summary  # the same draws as when frames are wanted too
+        sequence = self.tokens(self.add_positions(self.patches(features)))
+        for block in self.blocks[:-1]:
+            sequence = block(sequence)
+        return self.norm(self.blocks[-1](sequence, first=self.new_pos_embed.shape[1])).mean(dim=1)
+
     def patches(
         self, features: Float[Tensor, "batch band frame"] | Float[Tensor, "batch channel band frame"]
     ) -> Float[Tensor, "batch dim row column"]:

@@ -56,6 +56,7 @@ class TaggerConfig(Frozen):
                 f"clip_seconds is {self.clip_seconds:g}, which is {frames} frames, but the encoder takes "
                 f"{longest} at most; take shorter clips, or an encoder built for more frames"
             )
+        self.frontend.samples_for(self.encoder.min_frames)  # one of fixed length refuses what it cannot give
         if self.head is not None and not self.labels.names:
             raise ValueError("a head needs labels; give labels, or head=None for an embedding model")
         return self
@@ -152,7 +153,17 @@ class Tagger(nn.Module):
         Raises:
             ValueError: the model has no head, or the waveform is shorter than `min_samples`.
         """
-        return self.classify(self.encode(waveform))
+        if getattr(self.head, "reads_frames", True):
+            return self.classify(self.encode(waveform))
+        summary = self.summarize(waveform)
+        no_frames = summary.new_zeros(len(summary), 0, self.config.encoder.frame_dim)
+        return self.classify(Encoding(no_frames, summary))
+
+    def summarize(self, waveform: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch dim"]:
+        """Clip embeddings alone: `encode(waveform).summary`, for less work where the encoder knows how."""
+        features = self.frontend(waveform)
+        shortcut = getattr(self.encoder, "summarize", None)
+        return self.encoder(features).summary if shortcut is None else shortcut(features)
 
     def both(self, waveform: Float[Tensor, "batch sample"]) -> tuple[Float[Tensor, "batch class"], Encoding]:
         """Logits and encoding, computed once."""

@@ -8,12 +8,30 @@ from typing import Annotated
 
 from pydantic import Field
 
+from earmark.models.heads.attention import AttentionHead, AttentionHeadModule
+from earmark.models.heads.convolutional import ConvolutionalHead, ConvolutionalHeadModule
 from earmark.models.heads.linear import LinearHead, LinearHeadModule
 from earmark.models.heads.mlp import MlpHead, MlpHeadModule
+from earmark.models.heads.multihead_attention import MultiheadAttentionHead, MultiheadAttentionHeadModule
+from earmark.models.heads.pooling import PoolingHead, PoolingHeadModule
 
 HeadConfig = Annotated[
-    LinearHead | MlpHead,
+    AttentionHead | ConvolutionalHead | LinearHead | MlpHead | MultiheadAttentionHead | PoolingHead,
     Field(discriminator="kind"),
 ]
 
-__all__ = ["HeadConfig", "LinearHead", "LinearHeadModule", "MlpHead", "MlpHeadModule"]
+__all__ = [
+    "AttentionHead",
+    "AttentionHeadModule",
+    "ConvolutionalHead",
+    "ConvolutionalHeadModule",
+    "HeadConfig",
+    "LinearHead",
+    "LinearHeadModule",
+    "MlpHead",
+    "MlpHeadModule",
+    "MultiheadAttentionHead",
+    "MultiheadAttentionHeadModule",
+    "PoolingHead",
+    "PoolingHeadModule",
+]

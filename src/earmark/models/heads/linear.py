@@ -4,6 +4,7 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
 
 from earmark.config import Frozen
@@ -17,11 +18,16 @@ class LinearHead(Frozen):
         norm: a layer norm first, as in PaSST.
         carry_distillation: hold PaSST's second classifier, which its forward pass never uses, as buffers, so
             that a published checkpoint can be written back whole.
+        eps: of the layer norm.
+        relu: cut negative logits off, as the published minimal AST does.  A class whose logit is negative
+            for all clips then learns nothing; it is here to reproduce that model's figures.
     """
 
     kind: Literal["LinearHead"] = "LinearHead"
     norm: bool = True
     carry_distillation: bool = False
+    eps: float = Field(default=1e-5, gt=0, le=0.1)
+    relu: bool = False
 
     def build(self, dim: int, frame_dim: int, n_classes: int) -> "LinearHeadModule":
         """The module, for a summary of width `dim`."""
@@ -31,10 +37,13 @@ class LinearHead(Frozen):
 class LinearHeadModule(nn.Module):
     """Computes `LinearHead`; see there."""
 
+    reads_frames = False
+
     def __init__(self, config: LinearHead, dim: int, n_classes: int) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(dim) if config.norm else nn.Identity()
+        self.norm = nn.LayerNorm(dim, eps=config.eps) if config.norm else nn.Identity()
         self.linear = nn.Linear(dim, n_classes)
+        self.activation = nn.ReLU() if config.relu else nn.Identity()
         nn.init.trunc_normal_(self.linear.weight, std=0.02)
         nn.init.zeros_(self.linear.bias)
         if config.carry_distillation:
@@ -43,4 +52,4 @@ class LinearHeadModule(nn.Module):
 
     def forward(self, encoding: Encoding) -> Float[Tensor, "batch class"]:
         """Logits of the clip summary."""
-        return self.linear(self.norm(encoding.summary))
+        return self.activation(self.linear(self.norm(encoding.summary)))

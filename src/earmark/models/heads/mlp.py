@@ -34,6 +34,8 @@ class MlpHeadModule(nn.Module):
         EfficientAT (arXiv:2211.04772), whose initialization it has: normal of deviation 0.01, zero biases.
     """
 
+    reads_frames = False
+
     def __init__(self, config: MlpHead, dim: int, n_classes: int) -> None:
         super().__init__()
         self.hidden = nn.Linear(dim, config.hidden)

@@ -8,11 +8,39 @@ from collections.abc import Iterable
 from torch import Tensor
 
 from earmark.models.checkpoint import CheckpointError
+from earmark.models.published.ast import AST_FAMILY
+from earmark.models.published.dbert import AUDIO_DBERT
+from earmark.models.published.efficientat import EFFICIENTAT
 from earmark.models.published.family import Family, Origin, State, fill
+from earmark.models.published.frame_models import FNET, LINEAR, TRANSFORMER
+from earmark.models.published.hf_ast import HF_AST, HF_AST_5
+from earmark.models.published.minimal import MINIMAL_AST, MINIMAL_CNN
+from earmark.models.published.mobilenet_v2 import MBNET, MBNET_AS_READ
 from earmark.models.published.passt import PASST
+from earmark.models.published.psla import PSLA
+from earmark.models.published.resnet import RESNET
+from earmark.models.published.talnet import TALNET, TALTRANS
 from earmark.models.tagger import Tagger
 
-FAMILIES: tuple[Family, ...] = (PASST,)
+FAMILIES: tuple[Family, ...] = (
+    AUDIO_DBERT,
+    PASST,
+    PSLA,
+    RESNET,
+    MBNET,
+    MBNET_AS_READ,
+    EFFICIENTAT,
+    AST_FAMILY,
+    HF_AST,
+    HF_AST_5,
+    MINIMAL_AST,
+    MINIMAL_CNN,
+    TALNET,
+    TALTRANS,
+    TRANSFORMER,
+    LINEAR,
+    FNET,
+)
 """The families that are recognized, in the order in which they are tried."""
 
 __all__ = ["FAMILIES", "Family", "Origin", "State", "tagger_from_state", "to_published"]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from earmark.config import ConfigError, override
-from earmark.labels import ESC50, LabelSet
+from earmark.labels import OF_CORPORA, LabelSet
 from earmark.models.audioset import audioset_labels
 from earmark.models.checkpoint import CheckpointError
 from earmark.models.tagger import Tagger, TaggerConfig
@@ -140,14 +140,15 @@ def shape_of(state: State, key: str, n_axes: int, origin: Origin, family: str) -
 def labels_for(n_classes: int, origin: Origin) -> LabelSet:
     """Names for a number of classes.
 
-    527 classes get AudioSet's names, 50 those of ESC-50 (and exclude one another); any other number is called
-    `class 0`, `class 1`, ..., because the weights do not tell.
+    527 classes get AudioSet's names, 50 those of ESC-50, 35 those of Speech Commands v2 (both exclude one
+    another), 20 those of OpenMIC-2018; any other number is called `class 0`, `class 1`, ..., because the
+    weights do not tell.
     """
     audioset = audioset_labels()
     if n_classes == len(audioset):
         return audioset
-    if n_classes == 50:
-        return LabelSet(names=tuple(ESC50.values()), exclusive=True)
+    if n_classes in OF_CORPORA:
+        return OF_CORPORA[n_classes]
     if not 0 < n_classes <= MAX_CLASSES:
         raise CheckpointError(origin.name, f"has {n_classes} classes; 1 to {MAX_CLASSES} are allowed")
     return LabelSet(names=tuple(f"class {index}" for index in range(n_classes)))
