@@ -19,39 +19,68 @@ def evaluate(
     data: Path,
     corpus: str,
     fold: int | None = None,
+    probe: bool = False,
     out: Path | None = None,
     threads: int | None = None,
 ) -> int:
-    """Tag a held-out fold of a corpus with a model and count.
+    """Tag held-out clips of a corpus with a model and count.
 
     Args:
         model: a name, a checkpoint file or a run folder.
         data: folder of the corpus.
         corpus: builtin, esc10 or esc50.
-        fold: the held-out fold; by default the one that the model never saw, else the first.
+        fold: the held-out fold; by default the one that the model's own recipe held out; else all where the
+            model has other labels than the corpus and so never saw it, else the first.
+        probe: instead of the model's own tags, count those of logistic regression on its frozen embeddings,
+            learned anew from the other folds.
         out: also write the report there, as JSON.
         threads: processor threads; PyTorch's default if not given.
     """
     from earmark.config import ConfigError, did_you_mean
     from earmark.data import CORPORA
-    from earmark.evaluation import evaluate as run
     from earmark.files import commit
     from earmark.models import load
 
     if corpus not in CORPORA:
         raise ConfigError(f"no corpus {corpus!r}; " + did_you_mean(corpus, CORPORA, ", ".join(CORPORA) + "?"))
     set_threads(threads)
-    split = CORPORA[corpus].replace(fold=held_out_fold(model, fold)).read(data)
-    report = run(load(model), split.test, split.labels)
-    print_report(report)
+    own, tagger, chosen = own_fold(model, fold), load(model), CORPORA[corpus]
+    last = 1 if tagger.labels.names == chosen.labels.names else chosen.n_folds
+    folds = range(1, last + 1) if own is None else [own]
+    splits = {number: chosen.replace(fold=number).read(data) for number in folds}
+    tree, failed = probed(tagger, splits) if probe else tagged(tagger, splits)
     if out is not None:
         with commit(out) as file:
-            file.write(json.dumps(report_tree(report), indent=2).encode())
-    return 1 if report.failed else 0
+            file.write(json.dumps(tree, indent=2).encode())
+    return 1 if failed else 0
 
 
-def held_out_fold(model: str, asked: int | None) -> int:
-    """The fold to count on.
+def tagged(tagger: Any, splits: dict[int, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Count the model's own tags on the held-out clips of some folds, and print it."""
+    from earmark.evaluation import evaluate as run
+
+    clips = list({clip.path: clip for split in splits.values() for clip in split.test}.values())
+    report = run(tagger, clips, next(iter(splits.values())).labels)
+    print_report(report)
+    return report_tree(report), report.failed
+
+
+def probed(tagger: Any, splits: dict[int, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Count a linear probe on the held-out clips of some folds, and print it."""
+    from earmark.evaluation.probe import probe as run
+
+    report = run(tagger, list(splits.values()))
+    console = Console()
+    for sentence in report.failed:
+        console.print(f"failed: {sentence}", markup=False)
+    for fold, accuracy in zip(splits, report.accuracies, strict=True):
+        console.print(f"fold {fold}: top-1 {accuracy:.4f}")
+    console.print(f"{report.clips} clips, {len(report.failed)} failed: mean top-1 {report.mean:.4f}")
+    return report._asdict() | {"folds": list(splits)}, report.failed
+
+
+def own_fold(model: str, asked: int | None) -> int | None:
+    """The one fold to count on, or None where neither the model nor the caller names one.
 
     The corpora at hand share ESC-50's folds, so a model of ours must be counted on the fold that its own
     recipe held out: on any other it would be asked what it has learned by heart.
@@ -72,7 +101,7 @@ def held_out_fold(model: str, asked: int | None) -> int:
     own = corpus.get("fold") if isinstance(corpus, dict) else None
     if asked is not None and isinstance(own, int) and asked != own:
         raise ConfigError(f"{model} has learned from fold {asked}; the fold that it never saw is {own}")
-    return asked or own or 1
+    return own if asked is None else asked
 
 
 def crossval(
