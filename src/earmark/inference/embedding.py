@@ -12,7 +12,7 @@ from earmark.inference.calls import first, is_one, many, with_pool
 from earmark.inference.decoding import Pool
 from earmark.inference.pipeline import Give, Hearer, Outcome, Values, Waveform, place, run_through
 from earmark.inference.results import EmbedResult
-from earmark.inference.settings import EmbedSettings, Run, RunOptions
+from earmark.inference.settings import EmbedOptions, EmbedSettings, Run, RunOptions
 from earmark.inference.sources import Item, item_of
 from earmark.inference.tagging import Model, Sources
 from earmark.models.ensemble import Ensemble
@@ -24,12 +24,7 @@ def embed(  # pyright: ignore[reportOverlappingOverload] (a str is an iterable o
     sources: Source,
     *,
     model: Model = ...,
-    level: Literal["clip", "frame"] = ...,
-    mode: Literal["embedding", "logits", "all"] = ...,
-    layer: int | None = ...,
-    window: float | None = ...,
-    hop: float | None = ...,
-    **run: Unpack[RunOptions],
+    **options: Unpack[EmbedOptions],
 ) -> EmbedResult:
     """One source, one result."""
 
@@ -39,12 +34,7 @@ def embed(
     sources: Iterable[Source | Item],
     *,
     model: Model = ...,
-    level: Literal["clip", "frame"] = ...,
-    mode: Literal["embedding", "logits", "all"] = ...,
-    layer: int | None = ...,
-    window: float | None = ...,
-    hop: float | None = ...,
-    **run: Unpack[RunOptions],
+    **options: Unpack[EmbedOptions],
 ) -> Iterator[EmbedResult]:
     """Many sources, a result for each."""
 
@@ -121,6 +111,8 @@ def what_to_give(model: Hearer, settings: EmbedSettings) -> Give:
         raise ConfigError(f"layer is {layer} but the encoder has {n}; give {-n} to {n - 1}")
     grid = encoder if layer is None else encoder.layers[layer]
     if settings.level == "clip":
+        if layer is None:
+            return Give(model.summarize, grid.dim)
         return Give(lambda waveform: model.encode(waveform, layer).summary, grid.dim)
     frontend = model.config.frontend
     return Give(

@@ -135,3 +135,13 @@ class RunOptions(TypedDict, total=False):
     workers: int | None
     timeout: float
     on_truncated: Literal["error", "keep"]
+
+
+class EmbedOptions(RunOptions, total=False):
+    """All keyword arguments of `embed` but the model."""
+
+    level: Literal["clip", "frame"]
+    mode: Literal["embedding", "logits", "all"]
+    layer: int | None
+    window: float | None
+    hop: float | None
