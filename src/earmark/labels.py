@@ -1,5 +1,7 @@
 """A label set: what a model calls things."""
 
+from collections import Counter
+
 from pydantic import model_validator
 
 from earmark.config import ConfigError, Frozen, did_you_mean
@@ -26,7 +28,7 @@ class LabelSet(Frozen):
     @model_validator(mode="after")
     def _check(self) -> "LabelSet":
         if len(set(self.names)) != len(self.names):
-            twice = sorted({name for name in self.names if self.names.count(name) > 1})
+            twice = sorted(name for name, count in Counter(self.names).items() if count > 1)
             raise ValueError(f"the label {twice[0]!r} stands twice; every label needs a name of its own")
         if self.ids and len(self.ids) != len(self.names):
             raise ValueError(f"{len(self.ids)} ids for {len(self.names)} names; give one for each, or none")
@@ -102,3 +104,73 @@ ESC50 = {
 """ESC-50's categories, in the order of its targets, and what AudioSet calls them.
 
 Four have no AudioSet name and keep a plain one: drinking, mouse clicks, opened cans, washing machines."""
+
+OPENMIC = (
+    "accordion",
+    "banjo",
+    "bass",
+    "cello",
+    "clarinet",
+    "cymbals",
+    "drums",
+    "flute",
+    "guitar",
+    "mallet_percussion",
+    "mandolin",
+    "organ",
+    "piano",
+    "saxophone",
+    "synthesizer",
+    "trombone",
+    "trumpet",
+    "ukulele",
+    "violin",
+    "voice",
+)
+"""OpenMIC-2018's instruments, in the order of its class map."""
+
+SPEECH_COMMANDS = (
+    "backward",
+    "follow",
+    "five",
+    "bed",
+    "zero",
+    "on",
+    "learn",
+    "two",
+    "house",
+    "tree",
+    "dog",
+    "stop",
+    "seven",
+    "eight",
+    "down",
+    "six",
+    "forward",
+    "cat",
+    "right",
+    "visual",
+    "four",
+    "wow",
+    "no",
+    "nine",
+    "off",
+    "three",
+    "left",
+    "marvin",
+    "yes",
+    "up",
+    "sheila",
+    "happy",
+    "bird",
+    "go",
+    "one",
+)
+"""The words of Speech Commands v2, in the order in which AST's published recipe numbers them."""
+
+OF_CORPORA = {
+    20: LabelSet(names=OPENMIC),
+    35: LabelSet(names=SPEECH_COMMANDS, exclusive=True),
+    50: LabelSet(names=tuple(ESC50.values()), exclusive=True),
+}
+"""What the classes of published models are called that were not trained on AudioSet, by their number."""

@@ -279,3 +279,16 @@ def test_frames_lie_on_the_stated_grid(case: Case) -> None:
     difference = difference.sum(dim=tuple(range(difference.ndim - 1)))
     center = float((difference * torch.arange(len(difference))).sum() / difference.sum())
     assert center == pytest.approx(k, abs=0.5)
+
+
+@ENCODERS
+def test_a_summary_alone_is_the_summary_of_the_whole(case: Case) -> None:
+    for training in (False, True):
+        encoder = case.config.build().train(training)
+        shortcut = getattr(encoder, "summarize", lambda batch, encoder=encoder: encoder(batch).summary)
+        summaries: list[Tensor] = []
+        for way in (shortcut, encoder):
+            torch.manual_seed(0)
+            found = way(features(case, 4))
+            summaries.append(found.summary if isinstance(found, Encoding) else found)
+        torch.testing.assert_close(*summaries, atol=1e-5, rtol=1e-5)

@@ -1,16 +1,19 @@
 import json
+import os
 import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from earmark.config import ConfigError
 from earmark.encoders import PaSST, ResidualCNN
 from earmark.frontends import LogMel
 from earmark.labels import LabelSet
 from earmark.models import CheckpointError, Tagger, TaggerConfig, load, read_header, save
+from earmark.models.checkpoint import is_ours
 from earmark.models.zoo import resolve
 
 CNN = TaggerConfig(
@@ -122,7 +125,22 @@ def without(tree: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 DAMAGES: dict[str, tuple[Any, str]] = {
-    "no metadata": (lambda t: without(t, "__metadata__"), "not an earmark checkpoint"),
+    "no metadata": (lambda t: without(t, "__metadata__"), "no model that earmark knows"),
+    "metadata that is no table": (lambda t: t | {"__metadata__": [1]}, "no table of texts"),
+    "metadata of numbers": (lambda t: t | {"__metadata__": {"format": 1}}, "no table of texts"),
+    "a word that is not known": (
+        lambda t: t | {"__metadata__": t["__metadata__"] | {"digesu": "x"}},
+        "holds 'digesu'",
+    ),
+    "another digest": (
+        lambda t: t | {"__metadata__": t["__metadata__"] | {"digest": "0" * 64}},
+        "its digest is not that of what it holds",
+    ),
+    "another label": (lambda t: set_config(t, "labels.names", ["Dog", "Ram", "Oud ☂"]), "its digest is not"),
+    "another provenance": (
+        lambda t: t | {"__metadata__": t["__metadata__"] | {"provenance": '{"epoch": 4}'}},
+        "its digest is not",
+    ),
     "another format": (lambda t: t | {"__metadata__": {"format": "earmark-99"}}, "not an earmark checkpoint"),
     "an unknown encoder": (lambda t: set_config(t, "encoder.kind", "Tinfoil"), "cannot be built"),
     "an unknown field": (lambda t: set_config(t, "encoder.dept", 3), "dept"),
@@ -132,7 +150,23 @@ DAMAGES: dict[str, tuple[Any, str]] = {
         lambda t: set_config(t, "labels.names", ["a", "b", "c", "d"]),
         "head.linear.weight is",
     ),
-    "a tensor missing": (lambda t: without(t, "head.linear.bias"), "cut off or damaged|is missing"),
+    "a tensor missing": (lambda t: without(t, "head.linear.bias"), "leave holes"),
+    "tensors that share their bytes": (
+        lambda t: t | {"head.linear.bias": t["head.linear.weight"]},
+        "overlap",
+    ),
+    "a size that is true": (
+        lambda t: t | {"head.linear.bias": t["head.linear.bias"] | {"shape": [True, 3]}},
+        "damaged",
+    ),
+    "a shape of many axes": (
+        lambda t: t | {"head.linear.bias": t["head.linear.bias"] | {"shape": [3] + [1] * 9}},
+        "damaged",
+    ),
+    "an empty tensor of giant sides": (
+        lambda t: t | {"x": {"dtype": "F32", "shape": [0, 2**35, 2**35], "data_offsets": [0, 0]}},
+        "damaged",
+    ),
     "a tensor renamed": (
         lambda t: {("x" if k == "head.linear.bias" else k): v for k, v in t.items()},
         "x is unknown",
@@ -149,10 +183,6 @@ DAMAGES: dict[str, tuple[Any, str]] = {
         lambda t: t | {"head.linear.bias": t["head.linear.bias"] | {"dtype": "F64"}},
         "of a type other",
     ),
-    "whole numbers for weights": (
-        lambda t: t | {"head.linear.bias": t["head.linear.bias"] | {"dtype": "I64"}},
-        "wrong type",
-    ),
     "provenance that is no table": (
         lambda t: t | {"__metadata__": t["__metadata__"] | {"provenance": "[1]"}},
         "provenance",
@@ -160,12 +190,13 @@ DAMAGES: dict[str, tuple[Any, str]] = {
     "no JSON": (lambda t: b"{" * 50, "header is damaged"),
     "deep JSON": (lambda t: b"[" * 200_000, "header is damaged"),
     "a name twice": (lambda t: json.dumps(t).encode()[:-1] + b', "head.linear.bias": {}}', "stands twice"),
-    "a list": (lambda t: b"[]", "not an earmark checkpoint"),
-    "a hundred thousand tensors": (
+    "a list": (lambda t: b"[]", "no table of names"),
+    "a long list": (lambda t: b"[" + b"1," * 2_000_000 + b"1]", "header of more than"),
+    "twenty thousand tensors": (
         lambda t: (
-            t | {f"t{i}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for i in range(100_000)}
+            t | {f"t{i}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for i in range(20_001)}
         ),
-        "100\\d\\d\\d tensors",
+        "200\\d\\d tensors",
     ),
 }
 
@@ -183,8 +214,62 @@ def test_a_damaged_checkpoint_is_one_sentence(damage: str, saved: Path) -> None:
 def test_what_is_no_checkpoint_at_all_is_one_sentence(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match="not a safetensors file"):
+    with pytest.raises(CheckpointError, match=r"not a safetensors file|does not end as one"):
         load(path)
+
+
+def test_whole_numbers_in_place_of_weights_are_refused(saved: Path) -> None:
+    header = read_header(saved)
+    tensors = load_file(saved)
+    tensors["head.linear.bias"] = tensors["head.linear.bias"].long()
+    texts = {"format": "earmark-1", "config": header.config.to_json(), "provenance": "{}"}
+    save_file(tensors, saved, metadata=texts)
+    with pytest.raises(CheckpointError, match=r"head\.linear\.bias is of the wrong type"):
+        load(saved)
+
+
+def test_a_checkpoint_is_known_by_its_bytes_and_not_by_its_name(saved: Path, tmp_path: Path) -> None:
+    renamed = saved.rename(tmp_path / "model.pt")
+    assert is_ours(renamed)
+    assert load(renamed).config == CNN
+
+
+def test_a_file_of_the_first_days_has_no_digest_and_is_read(saved: Path) -> None:
+    rewrite(saved, lambda t: t | {"__metadata__": without(t["__metadata__"], "digest")})
+    assert read_header(saved).digest is None
+    assert load(saved).config == CNN
+
+
+def test_the_digest_is_that_of_the_contents_and_not_of_their_place_in_the_file(tmp_path: Path) -> None:
+    model = CNN.build()
+    save(model, tmp_path / "a.safetensors", {"epoch": 3})
+    save(model, tmp_path / "b.safetensors", {"epoch": 3})
+    save(model, tmp_path / "c.safetensors", {"epoch": 4})
+    one, same, other = (read_header(tmp_path / f"{name}.safetensors").digest for name in "abc")
+    assert one == same != other
+    assert len(one or "") == 64
+
+
+def test_each_flipped_bit_is_noticed(saved: Path) -> None:
+    blob = saved.read_bytes()
+    header = 8 + int.from_bytes(blob[:8], "little")
+    unnoticed = []
+    for place in [*range(0, header, header // 200), *range(header, len(blob), (len(blob) - header) // 50)]:
+        changed = bytearray(blob)
+        changed[place] ^= 1 << (place % 8)
+        saved.write_bytes(changed)
+        try:
+            load(saved)
+        except CheckpointError:
+            continue
+        unnoticed.append((place, place % 8))
+    assert not unnoticed
+
+
+def test_only_regular_files_are_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "model.safetensors")
+    with pytest.raises(CheckpointError, match="not a regular file"):
+        read_header(tmp_path / "model.safetensors")
 
 
 def test_every_cut_is_noticed(saved: Path) -> None:

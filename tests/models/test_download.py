@@ -100,10 +100,13 @@ def cut_at(count: int, tag: str = TAG) -> Callable[[Handler], None]:
     return lambda handler: handler.answer(200, BODY[:count], Content_Length=str(len(BODY)), ETag=tag)
 
 
-def stall(handler: Handler) -> None:
-    cut_at(5000)(handler)
-    handler.wfile.flush()
-    time.sleep(1.5)
+def stall_at(count: int) -> Callable[[Handler], None]:
+    def stall(handler: Handler) -> None:
+        cut_at(count)(handler)
+        handler.wfile.flush()
+        time.sleep(1.5)
+
+    return stall
 
 
 def error(status: int, **headers: str) -> Callable[[Handler], None]:
@@ -195,7 +198,7 @@ def test_an_answer_from_another_place_is_not_glued_on(server: Server, tmp_path: 
 
 
 def test_a_stall_is_given_up_and_taken_up_again(server: Server, tmp_path: Path) -> None:
-    server.behaviors = [stall, ranges]
+    server.behaviors = [stall_at(5000), ranges]
     began = time.monotonic()
     assert fetch(remote(server), tmp_path / "x.pt", patience=QUICK).read_bytes() == BODY
     assert time.monotonic() - began < 1.4
@@ -408,6 +411,56 @@ def test_a_second_process_waits_for_the_first_and_says_so(
     assert not server.seen
 
 
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["earmark.models.zoo"])
+
+
+def get_it(url: str, target: Path, patience: Patience) -> None:
+    fetch(Remote("some-model", url), target, patience=patience)
+
+
+def test_processes_that_want_the_same_file_at_once_ask_for_it_once(server: Server, tmp_path: Path) -> None:
+    def slow(handler: Handler) -> None:
+        time.sleep(0.3)
+        whole(handler)
+
+    server.behaviors = [slow]
+    processes = [SERVER.Process(target=get_it, args=(server.url, tmp_path / "x.pt", QUICK)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert (tmp_path / "x.pt").read_bytes() == BODY
+    assert len(server.seen) == 1
+
+
+def test_what_a_killed_process_left_is_taken_up(server: Server, tmp_path: Path) -> None:
+    server.behaviors = [stall_at(100_000), ranges]
+    patient = QUICK._replace(stall_seconds=60.0)
+    process = SERVER.Process(target=get_it, args=(server.url, tmp_path / "x.pt", patient))
+    process.start()
+    part, limit = tmp_path / "x.pt.part", time.monotonic() + 30
+    while not (part.exists() and part.stat().st_size >= 50_000):
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    assert not (tmp_path / "x.pt").exists()
+    came = part.stat().st_size
+    assert fetch(remote(server), tmp_path / "x.pt", patience=QUICK).read_bytes() == BODY
+    assert server.seen[1]["Range"] == f"bytes={came}-"
+
+
+def test_a_server_that_answers_with_a_page_of_its_own_is_told_by_the_digest(
+    server: Server, tmp_path: Path
+) -> None:
+    server.behaviors = [lambda handler: handler.answer(200, b"<html>please log in</html>")]
+    with pytest.raises(CheckpointError, match=r"has 26 bytes and SHA-256 .*it was removed, try again"):
+        fetch(remote(server, sha256=DIGEST), tmp_path / "x.pt", patience=QUICK)
+    assert "x.pt" not in left(tmp_path)
+
+
 def tiny_weights() -> bytes:
     config = PaSST(max_frames=112, stride=(16, 16), dim=64, depth=1, heads=1)
     head = LinearHead(carry_distillation=True).build(64, 64, 5)
@@ -419,7 +472,7 @@ def tiny_weights() -> bytes:
 @pytest.fixture
 def entry(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Published:
     """A published model that the local server has, known under its name."""
-    made = Published(name="tiny.test", url=server.url, score=0.5, classes=5, clip_seconds=1.0)
+    made = Published(name="tiny.test", family="PaSST", url=server.url, score=0.5, classes=5, clip_seconds=1.0)
     monkeypatch.setitem(zoo.BY_NAME, made.name, made)
     monkeypatch.setenv("EARMARK_CACHE", str(tmp_path / "cache"))
     body = tiny_weights()
@@ -450,6 +503,16 @@ def test_weights_with_other_classes_than_the_catalog_says_are_refused(
     with pytest.raises(CheckpointError, match=r"tiny\.test\.pt: has 5 classes; 6 .*delete it and try again"):
         zoo.load("tiny.test")
     assert "tiny.test.safetensors" not in left(tmp_path / "cache" / "checkpoints")
+
+
+def test_a_page_behind_a_published_name_is_a_sentence_that_says_what_to_do(
+    server: Server, entry: Published
+) -> None:
+    server.behaviors = [lambda handler: handler.answer(200, b"<html>please log in</html>")]
+    with pytest.raises(
+        CheckpointError, match=r"tiny\.test\.pt: is not .*it came from http.*delete it and try"
+    ):
+        zoo.load("tiny.test")
 
 
 def test_an_exploit_behind_a_published_name_is_refused(

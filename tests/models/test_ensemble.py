@@ -8,8 +8,10 @@ from earmark.config import ConfigError
 from earmark.encoders import ResidualCNN
 from earmark.frontends import LogMel
 from earmark.labels import LabelSet
-from earmark.models import Tagger, TaggerConfig
+from earmark.models import Tagger, TaggerConfig, load
+from earmark.models.catalog import BY_NAME, ENSEMBLES
 from earmark.models.ensemble import Ensemble
+from earmark.models.zoo import members_of, resolve
 
 LABELS = LabelSet(names=("Dog", "Rain", "Siren"))
 
@@ -92,3 +94,23 @@ def test_windows_have_the_length_of_the_shortest_clip() -> None:
 def test_what_cannot_be_averaged_is_refused(members: object, sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         Ensemble(members())
+
+
+def test_several_names_make_an_ensemble() -> None:
+    for asked in (["builtin", "builtin"], "builtin,builtin", "builtin, builtin"):
+        both = load(asked)
+        assert isinstance(both, Ensemble)
+        assert torch.equal(both(sound(80000)), load("builtin")(sound(80000)))
+
+
+def test_published_ensembles_name_published_models_of_the_same_classes() -> None:
+    for entry in ENSEMBLES:
+        assert members_of(entry.name) == list(entry.members)
+        assert {BY_NAME[name].classes for name in entry.members} == {527}
+    with pytest.raises(ConfigError, match="one of its members"):
+        resolve("passt-ensemble-4")
+
+
+def test_a_wrong_name_of_an_ensemble_gets_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'passt-ensemble-5'"):
+        resolve("passt-ensemble5")

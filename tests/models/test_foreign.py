@@ -1,113 +1,19 @@
-"""Strangers' files: exploits, bombs and damage end as one sentence, and nothing in them runs."""
+"""Strangers' files: bombs and damage end as one sentence, and good ones are read."""
 
-import io
 import os
-import pickle
 import re
 import struct
-import zipfile
 from collections import OrderedDict
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from crafted import FOUR, ONE, PROTO, STOP, archive, state, tensor, text
 
 from earmark.models import CheckpointError, load
 from earmark.models import foreign as room
 from earmark.models.foreign import read_state_dict
 from earmark.models.pickle_scan import UnsafePickleError, scan
-
-PROTO, STOP = b"\x80\x02", b"."
-
-
-def archive(
-    data: bytes, extra: dict[str, bytes] | None = None, method: int = zipfile.ZIP_STORED, prefix: str = "x/"
-) -> bytes:
-    """A zip with the entries that torch writes, around any pickle."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", method) as file:
-        file.writestr(f"{prefix}data.pkl", data)
-        file.writestr(f"{prefix}byteorder", b"little")
-        for name, content in (extra or {"data/0": bytes(16)}).items():
-            file.writestr(prefix + name, content)
-        file.writestr(f"{prefix}version", b"3\n")
-    return buffer.getvalue()
-
-
-def text(value: str) -> bytes:
-    return b"X" + struct.pack("<I", len(value)) + value.encode()
-
-
-def tensor(size: bytes, stride: bytes, numel: bytes = b"K\x04", key: str = "0") -> bytes:
-    """The instructions that build a float32 tensor over the storage `key`."""
-    storage = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text(key) + text("cpu") + numel + b"tQ"
-    rest = b"K\x00" + size + stride + b"\x89ccollections\nOrderedDict\n)R"
-    return b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + rest + b"tR"
-
-
-def state(*items: bytes) -> bytes:
-    """A pickle of a dictionary of names and values."""
-    return PROTO + b"}(" + b"".join(items) + b"u" + STOP
-
-
-class Exploit:
-    """What pickles as a call."""
-
-    def __init__(self, function: Callable[..., object], *arguments: object) -> None:
-        self.call = (function, arguments)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return self.call
-
-
-def exploits(marker: Path) -> dict[str, bytes]:
-    """Pickles that would create the file `marker`."""
-    shell = f"touch {marker}"
-    python = f"open({str(marker)!r}, 'w').close()"
-    system = pickle.dumps(Exploit(os.system, shell), protocol=2)
-    build = b"c__main__\nX\n)\x81}" + text("__setstate__") + b"cposix\nsystem\nsb" + text(shell) + b"b" + STOP
-    return {
-        "os.system, protocol 2": system,
-        "os.system, protocol 0": pickle.dumps(Exploit(os.system, shell), protocol=0),
-        "os.system, protocol 4": pickle.dumps(Exploit(os.system, shell), protocol=4),
-        "eval": pickle.dumps(Exploit(eval, python), protocol=2),
-        "exec by a short global": PROTO + b"c__builtin__\nexec\n" + text(python) + b"\x85R" + STOP,
-        "eval by a stack global": pickle.dumps(Exploit(eval, python), protocol=4),
-        "an instance": PROTO + b"(" + text(shell) + b"iposix\nsystem\n" + STOP,
-        "an object": PROTO + b"(cposix\nsystem\n" + text(shell) + b"o" + STOP,
-        "a new object": PROTO + b"cos\n_wrap_close\n)\x81" + STOP,
-        "a state setter": PROTO + build,
-        "getattr of an allowed module": PROTO + b"ctorch\nhub\n" + STOP,
-        "torch.load itself": PROTO + b"ctorch.serialization\nload\n" + text(str(marker)) + b"\x85R" + STOP,
-        "hidden among weights": state(text("a"), b"cposix\nsystem\n" + text(shell) + b"\x85R"),
-        "a dotted name": PROTO + b"ccollections\nOrderedDict.__init__\n" + STOP,
-        "an extension": PROTO + b"\x82\x01" + STOP,
-        "a persistent command": PROTO + text(shell) + b"Q" + STOP,
-        "before a damaged end": system[:-1] + b"\xff",
-    }
-
-
-@pytest.mark.parametrize("name", exploits(Path("x")))
-@pytest.mark.parametrize("nested", [True, False], ids=["zip", "plain"])
-@pytest.mark.parametrize("suffix", ["pt", "safetensors"])
-def test_an_exploit_is_refused_and_runs_nothing(name: str, nested: bool, suffix: str, tmp_path: Path) -> None:
-    marker = tmp_path / "marker"
-    code = exploits(marker)[name]
-    path = tmp_path / f"x.{suffix}"
-    path.write_bytes(archive(code) if nested else code)
-    with pytest.raises(CheckpointError) as caught:
-        load(path)
-    assert str(path) in str(caught.value)
-    assert not marker.exists()
-
-
-def test_the_exploits_of_these_tests_work_on_the_unsafe_reader(tmp_path: Path) -> None:
-    marker = tmp_path / "marker"
-    for name in ("os.system, protocol 2", "eval", "exec by a short global", "an instance", "an object"):
-        pickle.loads(exploits(marker)[name])
-        assert marker.exists(), name
-        marker.unlink()
 
 
 def test_nothing_is_read_while_the_safe_reader_is_switched_off(
@@ -119,102 +25,6 @@ def test_nothing_is_read_while_the_safe_reader_is_switched_off(
         read_state_dict(tmp_path / "x.pt")
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "0")
     assert read_state_dict(tmp_path / "x.pt").keys() == {"a"}
-
-
-FOUR = b"K\x04\x85"
-ONE = b"K\x01\x85"
-MANY = b"J" + struct.pack("<i", 2**16)
-TERA = b"\x8a\x06" + (2**40).to_bytes(6, "little")
-VIEW = tensor(MANY + b"\x85", ONE, MANY)
-BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
-    "a tensor of stride 0": (
-        lambda: archive(state(text("a"), tensor(TERA + b"\x85", b"K\x00\x85"))),
-        "claims 1099511627776 numbers",
-    ),
-    "a storage that lies about its length": (
-        lambda: archive(state(text("a"), tensor(FOUR, ONE, numel=b"J\x00\x00\x00\x40"))),
-        "cut off or damaged",
-    ),
-    "a storage that is not there": (
-        lambda: archive(state(text("a"), tensor(FOUR, ONE, key="7"))),
-        "cut off or damaged",
-    ),
-    "a tensor past its storage": (
-        lambda: archive(state(text("a"), tensor(b"K\x05\x85", ONE))),
-        "cut off or damaged",
-    ),
-    "a negative size": (
-        lambda: archive(state(text("a"), tensor(b"J\xff\xff\xff\xff\x85", ONE))),
-        "cut off or damaged",
-    ),
-    "many views of one storage": (
-        lambda: archive(state(*(text(f"a{i}") + VIEW for i in range(9))), {"data/0": bytes(2**18)}),
-        "tensors claim 2359296",
-    ),
-    "a compressed entry": (
-        lambda: archive(state(text("a"), tensor(FOUR, ONE)), {"data/0": bytes(10**6)}, zipfile.ZIP_DEFLATED),
-        "compresses nothing",
-    ),
-    "deep tuples": (lambda: archive(PROTO + b"N" + b"\x85" * 200_000 + STOP), "nests deeper"),
-    "a deep tuple as a key": (lambda: archive(state(b"N" + b"\x85" * 200_000, b"N")), "nests deeper"),
-    "deep tuples through the memo": (
-        lambda: archive(PROTO + b"N" + b"q\x00h\x00\x86" * 200_000 + STOP),
-        "nests deeper",
-    ),
-    "deep lists": (lambda: archive(PROTO + b"]" * 2000 + b"a" * 1999 + STOP), "nests deeper"),
-    "a list of laughs": (
-        lambda: archive(PROTO + b"]" + b"q\x00](" + b"h\x00" * 10 + b"eq\x00" * 1 + STOP),
-        "holds no state dict",
-    ),
-    "a huge list": (lambda: archive(PROTO + b"](" + b"N" * 400_000 + b"e" + STOP), "more than 400000"),
-    "a huge pickle": (lambda: archive(PROTO + b"N" * (17 * 1024**2)), "larger than"),
-    "a huge bytearray": (
-        lambda: archive(PROTO + b"cbuiltins\nbytearray\n" + TERA + b"\x85R" + STOP),
-        "no part of a tensor",
-    ),
-    "a huge tensor by its class": (
-        lambda: archive(PROTO + b"ctorch\nFloatTensor\nJ\xff\xff\xff\x7f\x85R" + STOP),
-        "no part of a tensor",
-    ),
-    "copied dictionaries": (
-        lambda: archive(PROTO + b"ccollections\nOrderedDict\n]\x85R" + STOP),
-        "copies dictionaries",
-    ),
-    "a built tensor": (
-        lambda: archive(state(text("a"), tensor(FOUR, ONE) + b"Nb")),
-        "sets attributes",
-    ),
-    "a call of a dictionary": (lambda: archive(PROTO + b"})R" + STOP), "calls something"),
-    "twenty thousand entries": (
-        lambda: archive(state(), {f"data/{i}": b"" for i in range(20_001)}),
-        r"2000\d entries",
-    ),
-    "too many values": (
-        lambda: archive(PROTO + b"}(" + b"".join(text(f"{i}") + b"N" for i in range(20_001)) + b"u" + STOP),
-        "20001 values",
-    ),
-    "no tensor": (lambda: archive(state(text("a"), b"K\x01")), "'a', which is no tensor but int"),
-    "no name": (lambda: archive(state(b"K\x01", tensor(FOUR, ONE))), "each with a name"),
-    "no dictionary": (lambda: archive(PROTO + tensor(FOUR, ONE) + STOP), r"no state dict.*Tensor"),
-    "nothing": (lambda: archive(state()), "no state dict"),
-    "an endless wrapper": (
-        lambda: archive(PROTO + b"}q\x00" + text("model") + b"h\x00s" + STOP),
-        "which is no tensor but dict",
-    ),
-    "no pickle": (lambda: archive(state(), prefix="x/y/"), "no data.pkl in its one folder"),
-    "an empty zip": (lambda: b"PK\x05\x06" + bytes(18), "not a zip archive as torch.save"),
-    "a name with a control character": (lambda: archive(state(), {"data/\x1b[2J": b""}), "odd name"),
-    "another protocol": (lambda: archive(b"\x80\x04}."), "protocol 4"),
-}
-
-
-@pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_is_refused_in_a_sentence(name: str, tmp_path: Path) -> None:
-    make, words = BOMBS[name]
-    path = tmp_path / "x.pt"
-    path.write_bytes(make())
-    with pytest.raises(CheckpointError, match=words):
-        read_state_dict(path)
 
 
 def test_the_instructions_of_these_tests_make_a_tensor(tmp_path: Path) -> None:
@@ -240,7 +50,7 @@ def test_overlapping_entries_are_refused(tmp_path: Path) -> None:
         changed[place + 20 : place + 28] = struct.pack("<II", 10**9, 10**9)
     path = tmp_path / "x.pt"
     path.write_bytes(changed)
-    with pytest.raises(CheckpointError, match="entries claim more"):
+    with pytest.raises(CheckpointError, match="its entries overlap"):
         read_state_dict(path)
 
 
@@ -312,7 +122,7 @@ def test_values_other_than_dense_tensors_are_refused(value: object, tmp_path: Pa
 
 def test_the_format_before_torch_1_6_is_refused_with_a_way_out(tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(2)}, tmp_path / "x.pth", _use_new_zipfile_serialization=False)
-    with pytest.raises(CheckpointError, match=r"since version 1\.6; if you trust.*save it again"):
+    with pytest.raises(CheckpointError, match=r"since version 1\.6.*if you trust.*save it again"):
         load(tmp_path / "x.pth")
 
 

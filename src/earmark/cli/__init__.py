@@ -9,6 +9,7 @@ from types import FrameType
 from cyclopts import App, CycloptsError
 
 from earmark import __version__
+from earmark.cli.allocator import keep_memory
 from earmark.cli.words import STDIN, Stopped, as_typed, tell
 
 app = App(name="earmark", help="Tag, embed and learn sound.", version=__version__)
@@ -16,6 +17,8 @@ app.command("earmark.cli.tag:tag", name="tag", help="Say what is heard in record
 app.command("earmark.cli.embed:embed", name="embed", help="Turn recordings into vectors.")
 app.command("earmark.cli.show:show", name="show", help="Describe a model.")
 app.command("earmark.cli.models:models", name="models", help="List the models that are known by name.")
+app.command("earmark.cli.imports:import_", name="import", help="Convert published weights to earmark's file.")
+app.command("earmark.cli.stats:stats", name="stats", help="Measure mean and deviation of a front end.")
 app.command("earmark.cli.train:recipes", name="recipes", help="List the training recipes.")
 app.command("earmark.cli.train:train", name="train", help="Train a model by a recipe.")
 app.command("earmark.cli.evaluate:evaluate", name="evaluate", help="Count on a held-out fold.")
@@ -47,6 +50,7 @@ def _run(tokens: Sequence[str]) -> int:
     try:
         command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
         bound.arguments.update({name: as_typed(value) for name, value in bound.arguments.items()})
+        keep_memory()
         status = command(*bound.args, **bound.kwargs)
     except CycloptsError as error:
         words = str(error).replace(STDIN, "-").strip().rstrip(".")

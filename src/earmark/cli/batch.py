@@ -125,10 +125,16 @@ def _digest(model: str) -> str | None:
     path = (
         Path(__file__).parents[1] / "weights" / "builtin.safetensors" if model == "builtin" else Path(model)
     )
-    path = path / "model.safetensors" if path.is_dir() else path
+    if not path.is_file():  # a published model, which is fetched now, or an imported one, or several
+        from earmark.models.zoo import members_of, resolve
+
+        if members := members_of(model):
+            return " ".join(_digest(str(member)) or "?" for member in members)
+        with suppress(ConfigError):
+            path = resolve(model)
     with suppress(OSError), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    return None  # a published name, whose digest is pinned; or no model, which is said when it is loaded
+    return None  # no such model, which is said when it is loaded
 
 
 def _earlier(batch: Batch, out: Path, misfit: Callable[[Record], str | None]) -> Iterator[Record]:

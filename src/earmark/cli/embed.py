@@ -18,6 +18,7 @@ def embed(
     window: float | None = None,
     hop: float | None = None,
     device: str = "cpu",
+    precision: Literal["fp32", "bf16", "int8"] = "fp32",
     batch: int = 16,
     workers: int | None = None,
     resume: Annotated[bool, Parameter(negative="")] = False,
@@ -34,10 +35,11 @@ def embed(
         level: a vector for each file or window (clip), or for each frame that the model encodes (frame).
         mode: the embedding, the logits, or the logits followed by the embedding (all).
         layer: embed with this layer of the encoder, from 0, or from -1 backwards; its end if not given.
-        model: a name, a checkpoint file, the folder of a training run, or several of them with commas between.
+        model: a name, a checkpoint file, a training run's folder, or several of them with commas between.
         window: seconds; a vector for each stretch of this length, instead of one for the file.
         hop: seconds from the start of one window to the next; the window if not given.
         device: where the model computes, such as cuda.
+        precision: fp32, or bf16 or int8 for less work and results that are a little less exact.
         batch: windows that go through the model together.
         workers: decoder processes; 0 decodes in this one.
         resume: go on with what a stopped run with this --out left; or add to a finished .parquet.
@@ -53,8 +55,9 @@ def embed(
 
     def prepare() -> Ready:
         from earmark.inference.embedding import embed_items, ready_to_embed, what_to_give
+        from earmark.models.precision import with_precision
 
-        encoder = ready_to_embed(model, device)
+        encoder = with_precision(ready_to_embed(model, device), precision)
         give = what_to_give(encoder, settings)
         return Ready(
             hear=lambda items, pool: embed_items(items, encoder, settings, run, pool),
@@ -70,7 +73,13 @@ def embed(
             form=formats.choose(out, None, formats.EMBED_SUFFIXES),
             out=out,
             resume=resume,
-            settings={"verb": "embed", "model": model, "on_truncated": on_truncated, **settings.to_dict()},
+            settings={
+                "verb": "embed",
+                "model": model,
+                "precision": precision,
+                "on_truncated": on_truncated,
+                **settings.to_dict(),
+            },
             prepare=prepare,
             record=formats.of_embeddings,
             write=formats.write_embeddings,

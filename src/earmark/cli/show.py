@@ -16,22 +16,45 @@ def show(model: str = "builtin", /) -> int:
     """Describe a model: how it hears, what it calls things, and where it came from.
 
     Args:
-        model: a name, a checkpoint file, or the folder of a training run.
+        model: a name, a checkpoint file, the folder of a training run, or a file of published weights.
     """
-    from earmark.models.checkpoint import read_header
-    from earmark.models.zoo import resolve
+    from earmark.models.catalog import BY_NAME, ENSEMBLE_BY_NAME
+    from earmark.models.conversion import is_converted
+    from earmark.models.zoo import cache_folder
 
-    header = read_header(resolve(model))
-    config = header.config.to_dict()
-    labels = config.pop("labels")
     console = Console(markup=False, highlight=False, emoji=False)
-    numbers = sum(math.prod(shape) for shape in header.shapes.values())
-    console.print(_tree(model, {**config, "parameters": f"{numbers:,}"}))
-    console.print(_tree("provenance", header.provenance))
+    if model in BY_NAME and not is_converted(BY_NAME[model], cache_folder()):
+        console.print(_tree(model, BY_NAME[model].to_dict()))
+        console.print("It is not here yet, and will be fetched when it is used.")
+        return 0
+    if model in ENSEMBLE_BY_NAME:
+        console.print(_tree(model, ENSEMBLE_BY_NAME[model].to_dict()))
+        console.print("The mean of the logits of its members.")
+        return 0
+    config, parameters, provenance = _described(model)
+    labels = config.pop("labels")
+    console.print(_tree(model, {**config, "parameters": f"{parameters:,}"}))
+    console.print(_tree("provenance", provenance))
     rule = "one of them holds" if labels["exclusive"] else "several may hold"
     console.print(f"{len(labels['names'])} labels, {rule}:")
     console.print(_columns(labels["names"]))
     return 0
+
+
+def _described(model: str) -> tuple[dict[str, Any], int, dict[str, Any]]:
+    """Description, number of parameters and provenance; of published weights, as they would be imported."""
+    from earmark.models.checkpoint import is_ours, read_header
+    from earmark.models.recognized import recognize
+    from earmark.models.zoo import resolve
+
+    path = resolve(model)
+    if is_ours(path):
+        header = read_header(path)
+        numbers = sum(math.prod(shape) for shape in header.shapes.values())
+        digest = {"digest": header.digest} if header.digest else {}
+        return header.config.to_dict(), numbers, {**header.provenance, **digest}
+    found = recognize(path)
+    return found.tagger.config.to_dict(), found.tagger.count_parameters(), {"recognized": found.family}
 
 
 def _tree(name: str, values: dict[str, Any]) -> Tree:

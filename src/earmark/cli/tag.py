@@ -23,6 +23,7 @@ def tag(
     form: Format = None,
     out: Path | None = None,
     device: str = "cpu",
+    precision: Literal["fp32", "bf16", "int8"] = "fp32",
     batch: int = 16,
     workers: int | None = None,
     resume: Annotated[bool, Flag] = False,
@@ -35,7 +36,7 @@ def tag(
 
     Args:
         paths: files, folders, globs, or - for standard input.
-        model: a name, a checkpoint file, the folder of a training run, or several of them with commas between.
+        model: a name, a checkpoint file, a training run's folder, or several of them with commas between.
         top: at most so many tags for each file or window.
         threshold: leave out tags of a lower score, 0 to 1.
         window: seconds; tags for each stretch of this length, instead of one set for the file.
@@ -43,6 +44,7 @@ def tag(
         form: of the output; by the suffix of --out if not given, else text.
         out: write to this file, which appears when all is done; standard output if not given, or -.
         device: where the model computes, such as cuda.
+        precision: fp32, or bf16 or int8 for less work and results that are a little less exact.
         batch: windows that go through the model together.
         workers: decoder processes; 0 decodes in this one.
         resume: go on with what a stopped run with this --out left; or add to a finished .jsonl or .parquet.
@@ -59,8 +61,9 @@ def tag(
 
     def prepare() -> Ready:
         from earmark.inference.tagging import ready_to_tag, tag_items
+        from earmark.models.precision import with_precision
 
-        tagger = ready_to_tag(model, device)
+        tagger = with_precision(ready_to_tag(model, device), precision)
         return Ready(
             hear=lambda items, pool: tag_items(items, tagger, settings, run, pool),
             misfit=lambda record: formats.misfit_of_tags(record, settings, tagger.labels.names),
@@ -73,7 +76,13 @@ def tag(
             form=formats.choose(out, form, formats.TAG_SUFFIXES),
             out=out,
             resume=resume,
-            settings={"verb": "tag", "model": model, "on_truncated": on_truncated, **settings.to_dict()},
+            settings={
+                "verb": "tag",
+                "model": model,
+                "precision": precision,
+                "on_truncated": on_truncated,
+                **settings.to_dict(),
+            },
             prepare=prepare,
             record=formats.of_tags,
             write=formats.write_tags,

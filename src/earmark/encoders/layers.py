@@ -107,7 +107,11 @@ def attend(
     so that the products are large and a head's scores stay in the cache; with gradients it would have to keep
     those scores.
     """
-    if q.dtype != torch.bfloat16 or q.device.type != "cpu" or k.shape[2] <= LONG or torch.is_grad_enabled():
+    if q.device.type != "cpu" or k.shape[2] <= LONG or torch.is_grad_enabled():
+        return nn.functional.scaled_dot_product_attention(q, k, v)
+    if torch.is_autocast_enabled("cpu"):
+        q, k, v = (tensor.to(torch.get_autocast_dtype("cpu")) for tensor in (q, k, v))
+    if q.dtype != torch.bfloat16:
         return nn.functional.scaled_dot_product_attention(q, k, v)
     scale = q.shape[3] ** -0.5
     mixed = torch.empty_like(q)

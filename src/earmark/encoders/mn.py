@@ -94,10 +94,10 @@ class MNEncoder(nn.Module):
     """Computes `MN`; see there.  Parameter names are the published ones.
 
     Source:
-        Schmid et al., arXiv:2211.04772; agrees with recorded outputs of EfficientAT's code and of the published
-        mn04.  Deviations: excitation along frequency works, where the published code fails; with `dilated`,
-        excitation along frequency or time is built for the map that it gets, where the published code counts a
-        stride that the net does not have.
+        Schmid et al., arXiv:2211.04772; agrees with recorded outputs of EfficientAT's code and of the
+        published mn04.  Deviations: excitation along frequency works, where the published code fails; with
+        `dilated`, excitation along frequency or time is built for the map that it gets, where the published
+        code counts a stride that the net does not have.
     """
 
     def __init__(self, config: MN) -> None:

@@ -2,6 +2,8 @@
 
 from earmark.models.checkpoint import CheckpointError, read_header, save
 from earmark.models.heads import HeadConfig, LinearHead
+from earmark.models.importing import import_model
+from earmark.models.precision import with_precision
 from earmark.models.tagger import Tagger, TaggerConfig
 from earmark.models.zoo import load
 
@@ -11,7 +13,9 @@ __all__ = [
     "LinearHead",
     "Tagger",
     "TaggerConfig",
+    "import_model",
     "load",
     "read_header",
     "save",
+    "with_precision",
 ]

@@ -1,36 +1,33 @@
 """One safetensors file that describes itself: the marriage that a model is, and where it came from."""
 
+import hashlib
 import json
 import os
-from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from collections.abc import Mapping
+from io import BufferedReader
+from typing import Any, NamedTuple, cast
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
-from torch import Tensor
 
 from earmark.config import ConfigError
 from earmark.files import commit
+from earmark.models.archive import MAGIC
 from earmark.models.tagger import Tagger, TaggerConfig
+from earmark.models.tensor_file import (
+    DTYPES,
+    CheckpointError,
+    Layout,
+    check_finite,
+    opened,
+    read_layout,
+    read_tensors,
+)
+
+__all__ = ["CheckpointError", "Header", "is_ours", "load_checkpoint", "read_header", "save"]
 
 FORMAT = "earmark-1"
-MAX_HEADER_BYTES = 16 * 1024 * 1024
-MAX_TENSORS = 20_000
-MAX_FILE_BYTES = 64 * 1024**3
-DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64}
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be read or written; the sentence names the file and the reason."""
-
-    def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
-        super().__init__(str(path), reason)
-        self.path, self.reason = str(path), reason
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.reason}"
+TEXTS = {"format", "config", "provenance", "digest"}
 
 
 class Header(NamedTuple):
@@ -38,15 +35,17 @@ class Header(NamedTuple):
 
     Attributes:
         config: the description of the model.
-        provenance: recipe, corpus, epoch, scores, licence, version: whatever the writer knew.
+        provenance: recipe, corpus, epoch, scores, license, version: whatever the writer knew.
         shapes: the shape of each tensor, by name.
         whole: names of the tensors of whole numbers; the others are floating-point.
+        digest: SHA-256 of description, provenance and tensors; None in files of the first days.
     """
 
     config: TaggerConfig
     provenance: dict[str, Any]
     shapes: dict[str, tuple[int, ...]]
     whole: frozenset[str]
+    digest: str | None = None
 
 
 def save(
@@ -64,21 +63,40 @@ def save(
         dtype: precision of floating-point tensors in the file; they are read back as float32.
 
     Raises:
-        CheckpointError: a weight is NaN or infinite, in `dtype` at the latest; nothing is written.
+        CheckpointError: a weight is NaN or infinite, in `dtype` at the latest, or of a type that checkpoints
+            do not hold; nothing is written.
         OSError: the folder is missing, read-only or full; what was there stays.
     """
     state = {
         name: (tensor.to(dtype) if tensor.is_floating_point() else tensor).detach().cpu().contiguous()
         for name, tensor in tagger.state_dict().items()
     }
-    _check_finite(path, state)
-    header = {
+    check_finite(path, state)
+    texts = {
         "format": FORMAT,
         "config": tagger.config.to_json(),
         "provenance": json.dumps(provenance or {}, ensure_ascii=False),
     }
+    codes = {known: code for code, known in DTYPES.items()}
+    if strange := [name for name, tensor in state.items() if tensor.dtype not in codes]:
+        raise CheckpointError(path, f"{strange[0]} is {state[strange[0]].dtype}, which no checkpoint holds")
+    digest = _begun(texts, {name: (codes[t.dtype], tuple(t.shape)) for name, t in state.items()})
+    for name in sorted(state):
+        digest.update(state[name].reshape(-1).view(torch.uint8).numpy().data)
     with commit(path) as file:
-        file.write(save_tensors(state, metadata=header))
+        file.write(save_tensors(state, metadata=texts | {"digest": digest.hexdigest()}))
+
+
+def is_ours(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a checkpoint of earmark's, by what is in it and not by its name.
+
+    Raises:
+        CheckpointError: it cannot be opened, or is neither a safetensors file nor a zip archive.
+    """
+    with opened(path) as file:
+        if file.peek(len(MAGIC)).startswith(MAGIC):
+            return False
+        return not TEXTS.isdisjoint(read_layout(path, file).metadata)
 
 
 def read_header(path: str | os.PathLike[str]) -> Header:
@@ -87,33 +105,39 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     Raises:
         CheckpointError: the file is missing, is no earmark checkpoint, or its header is damaged.
     """
-    try:
-        with Path(path).open("rb") as file:
-            return _read_header(path, file)
-    except OSError as error:
-        raise CheckpointError(path, error.strerror or str(error)) from None
+    with opened(path) as file:
+        return _read_header(path, file)[0]
 
 
 def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Tagger:
     """Read a model; the names, shapes and types in the file must be exactly those of its description.
 
     Raises:
-        CheckpointError: see `read_header`; or the weights do not fit the description, or are not finite.
+        CheckpointError: see `read_header`; or the weights do not fit the description, are not finite, or are
+            not those that were written.
     """
-    header = read_header(path)
-    tagger = Tagger(header.config, hollow=True)
-    wanted = tagger.state_dict()
-    _check_shapes(path, header.shapes, {name: tuple(t.shape) for name, t in wanted.items()})
-    swapped = header.whole ^ {name for name, tensor in wanted.items() if not tensor.is_floating_point()}
-    if swapped:
-        raise CheckpointError(
-            path, f"{min(swapped)} is of the wrong type: whole numbers for floating-point or back"
-        )
-    try:
-        tensors = load_tensors(Path(path).read_bytes())
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(path, f"cannot be read ({error})") from None
-    _check_finite(path, tensors)
+    with opened(path) as file:
+        header, layout = _read_header(path, file)
+        try:
+            tagger = Tagger(header.config, hollow=True)
+        except (
+            ValueError,
+            RuntimeError,
+            MemoryError,
+        ) as error:  # each field is bounded; all together may not fit
+            raise CheckpointError(path, f"its description cannot be built: {error}"[:400]) from None
+        wanted = tagger.state_dict()
+        _check_shapes(path, header.shapes, {name: tuple(t.shape) for name, t in wanted.items()})
+        swapped = header.whole ^ {name for name, t in wanted.items() if not t.is_floating_point()}
+        if swapped:
+            raise CheckpointError(
+                path, f"{min(swapped)} is of the wrong type: whole numbers for floating-point or back"
+            )
+        digest = _begun(layout.metadata, {name: entry[:2] for name, entry in layout.entries.items()})
+        tensors = read_tensors(path, file, layout, digest.update)
+    check_finite(path, tensors)
+    if header.digest not in (None, digest.hexdigest()):
+        raise CheckpointError(path, "is damaged: its digest is not that of what it holds")
     state = {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
     tagger.load_state_dict(state, strict=True, assign=True)
     for parameter in tagger.parameters():
@@ -121,69 +145,32 @@ def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "
     return tagger.to(device).eval()
 
 
-def _read_header(path: str | os.PathLike[str], file: BinaryIO) -> Header:
-    size = os.fstat(file.fileno()).st_size
-    length = int.from_bytes(file.read(8), "little")
-    if size < 8 or size > MAX_FILE_BYTES or not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
-        raise CheckpointError(path, "is not a safetensors file, or it is cut off")
-    try:
-        tree = json.loads(file.read(length), object_pairs_hook=_without_duplicates)
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(path, f"its header is damaged ({error})") from None
-    metadata = tree.pop("__metadata__", None) if isinstance(tree, dict) else None
-    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
+def _begun(texts: Mapping[str, str], entries: Mapping[str, tuple[str, tuple[int, ...]]]) -> Any:
+    """The digest of all but the tensors' bytes, which follow in the order of the names."""
+    named = [(name, *entries[name]) for name in sorted(entries)]
+    told = [texts.get(name) for name in ("format", "config", "provenance")]
+    return hashlib.sha256(json.dumps([told, named]).encode())
+
+
+def _read_header(path: str | os.PathLike[str], file: BufferedReader) -> tuple[Header, Layout]:
+    layout = read_layout(path, file)
+    texts = layout.metadata
+    if texts.get("format") != FORMAT:
         raise CheckpointError(path, f"is not an earmark checkpoint: its header has no format {FORMAT!r}")
+    if strange := sorted(texts.keys() - TEXTS):
+        raise CheckpointError(
+            path, f"its header holds {strange[0]!r:.100}; it is damaged, or from a later earmark"
+        )
     try:
-        config = TaggerConfig.from_json(str(metadata.get("config")))
-        provenance = json.loads(str(metadata.get("provenance", "{}")))
+        config = TaggerConfig.from_json(texts.get("config", ""))
+        provenance = json.loads(texts.get("provenance", "{}"))
     except (ConfigError, ValueError, RecursionError) as error:
         raise CheckpointError(path, f"its description cannot be built: {error}") from None
     if not isinstance(provenance, dict):
         raise CheckpointError(path, "its provenance is no table of names and values")
-    entries = cast(dict[str, Any], tree)
-    shapes = _shapes(path, entries, size - 8 - length)
-    whole = frozenset(name for name, entry in entries.items() if entry["dtype"] == "I64")
-    return Header(config, cast(dict[str, Any], provenance), shapes, whole)
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    tree = dict(pairs)
-    if len(tree) != len(pairs):
-        raise ValueError("a name stands twice")
-    return tree
-
-
-def _shapes(
-    path: str | os.PathLike[str], tree: dict[str, Any], data_bytes: int
-) -> dict[str, tuple[int, ...]]:
-    """Shapes by name, after the entries were checked against the bytes that are there."""
-    if len(tree) > MAX_TENSORS:
-        raise CheckpointError(path, f"holds {len(tree)} tensors; {MAX_TENSORS} are allowed")
-    shapes: dict[str, tuple[int, ...]] = {}
-    end = 0
-    for name, entry in tree.items():
-        try:
-            dtype, shape, (start, stop) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
-            valid = dtype in DTYPES and all(isinstance(n, int) and 0 <= n < 2**40 for n in shape)
-            valid = (
-                valid
-                and isinstance(start, int)
-                and isinstance(stop, int)
-                and 0 <= start <= stop <= data_bytes
-            )
-        except (TypeError, KeyError, ValueError):
-            valid, dtype, shape, stop = False, None, (), 0
-        if not valid:
-            raise CheckpointError(
-                path, f"the entry of {name!r} is damaged, or of a type other than {', '.join(DTYPES)}"
-            )
-        shapes[name] = shape
-        end = max(end, stop)
-    if end != data_bytes:
-        raise CheckpointError(
-            path, f"holds {data_bytes} bytes of weights but describes {end}; it is cut off or damaged"
-        )
-    return shapes
+    shapes = {name: entry.shape for name, entry in layout.entries.items()}
+    whole = frozenset(name for name, entry in layout.entries.items() if entry.dtype == "I64")
+    return Header(config, cast(dict[str, Any], provenance), shapes, whole, texts.get("digest")), layout
 
 
 def _check_shapes(
@@ -201,9 +188,3 @@ def _check_shapes(
         raise CheckpointError(
             path, "the weights do not fit the description: " + "; ".join(differences[:5]) + more
         )
-
-
-def _check_finite(path: str | os.PathLike[str], tensors: dict[str, Tensor]) -> None:
-    bad = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
-    if bad:
-        raise CheckpointError(path, f"{len(bad)} tensors hold NaN or infinite values, first {bad[0]!r}")

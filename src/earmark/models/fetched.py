@@ -51,7 +51,7 @@ def alone(target: Path) -> Generator[None, None, None]:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                _log.warning("waiting for another process that is fetching %s", target.name)
+                _log.warning("waiting for another process that is making %s", target.name)
                 fcntl.flock(lock, fcntl.LOCK_EX)
             except OSError:
                 pass  # a file system without locks
@@ -89,6 +89,16 @@ def record(remote: Remote, path: Path, target: Path) -> None:
     with commit(_record(target)) as file:
         tree = {"url": remote.url, "bytes": size, "sha256": digest}
         file.write(json.dumps(tree, indent=1).encode())
+
+
+def recorded_digest(target: Path) -> str | None:
+    """The SHA-256 that was recorded when a file was fetched; None if there is no record.
+
+    Raises:
+        CheckpointError: the record is damaged.
+    """
+    digest = _recorded(target).get("sha256")
+    return digest if isinstance(digest, str) else None
 
 
 def _record(target: Path) -> Path:

@@ -6,12 +6,13 @@ that `torch.save` writes for tensors, dictionaries, lists, numbers and text are 
 """
 
 import pickletools
-from typing import NamedTuple
+from dataclasses import dataclass
 
 MAX_BYTES = 16 * 1024**2
 MAX_INSTRUCTIONS = 400_000
 MAX_DEPTH = 64
 MAX_BUILDS = 16
+MAX_SPELLED = 64 * 1024**2
 
 CALLS = {
     "collections OrderedDict",
@@ -21,9 +22,13 @@ CALLS = {
 _STORAGES = "BFloat16 Bool Byte Char Double Float Half Int Long Short"
 GLOBALS = CALLS | {f"torch {name}Storage" for name in _STORAGES.split()}
 
+TABLE = "result of collections OrderedDict"
+TABLES = {"EMPTY_DICT", TABLE}
 _NUMBERS = {"NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"}
 _TEXTS = {"BINUNICODE", "SHORT_BINSTRING"}
-VALUES = _NUMBERS | _TEXTS | {"EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE", "EMPTY_SET"}
+CONTAINERS = {"EMPTY_DICT", "EMPTY_LIST"}
+VALUES = _NUMBERS | _TEXTS | CONTAINERS | {"EMPTY_TUPLE"}
+KEYS = _TEXTS | {"BININT", "BININT1", "BININT2"}
 TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
@@ -31,11 +36,22 @@ class UnsafePickleError(ValueError):
     """A pickle that says more than weights need; the sentence says what."""
 
 
-class _Item(NamedTuple):
-    """All that is known of an object that was not built: how deep it nests, and where it came from."""
+@dataclass(slots=True)
+class _Item:
+    """All that is known of an object that was not built.
 
-    depth: int
+    Attributes:
+        kind: where it came from.
+        depth: how deep it nests.
+        spelled: about how many characters it would take to write it out, each use of a part anew.
+        closed: whether it was used a second time; it may then grow no more, because its other users would not
+            know of what came later.
+    """
+
     kind: str
+    depth: int = 0
+    spelled: int = 1
+    closed: bool = False
 
 
 def scan(pickle: bytes) -> None:
@@ -68,8 +84,11 @@ def scan(pickle: bytes) -> None:
         raise UnsafePickleError(f"its pickle is damaged ({error})") from None
 
 
+ATOMS = {name: _Item(name) for name in VALUES}
+
+
 class _Scanner:
-    """The stack, the marks and the memo of a pickle machine that holds depths instead of objects."""
+    """The stack, the marks and the memo of a pickle machine that holds sizes instead of objects."""
 
     def __init__(self) -> None:
         self._stack: list[_Item] = []
@@ -78,15 +97,18 @@ class _Scanner:
         self._builds = 0
 
     def follow(self, name: str, argument: object) -> None:
-        """Do to the depths what one instruction does to the objects."""
+        """Do to the sizes what one instruction does to the objects."""
         if name in VALUES:
-            self._stack.append(_Item(0, name))
+            new = name in CONTAINERS or isinstance(argument, str)
+            self._stack.append(_Item(name, spelled=len(str(argument))) if new else ATOMS[name])
         elif name in TUPLES:
             self._push([self._stack.pop() for _ in range(TUPLES[name])], "tuple")
         elif name == "TUPLE":
             self._push(self._pop_mark(), "tuple")
         elif name in ("BINGET", "LONG_BINGET"):
-            self._stack.append(self._memo[argument])
+            item = self._memo[argument]
+            item.closed = True
+            self._stack.append(item)
         elif name in ("BINPUT", "LONG_BINPUT"):
             self._memo[argument] = self._stack[-1]
         elif name == "MARK":
@@ -102,13 +124,16 @@ class _Scanner:
         if name == "GLOBAL":
             if argument not in GLOBALS:
                 raise UnsafePickleError(f"it calls for {argument!r:.100}, which is no part of a tensor")
-            self._stack.append(_Item(0, str(argument)))
-        elif name in ("APPENDS", "SETITEMS"):
-            self._fill(self._pop_mark())
+            self._stack.append(_Item(str(argument)))
+        elif name == "APPENDS":
+            self._fill(self._pop_mark(), {"EMPTY_LIST"})
         elif name == "APPEND":
-            self._fill([self._stack.pop()])
+            self._fill([self._stack.pop()], {"EMPTY_LIST"})
+        elif name == "SETITEMS":
+            self._set_items(self._pop_mark())
         elif name == "SETITEM":
-            self._fill([self._stack.pop(), self._stack.pop()])
+            value, key = self._stack.pop(), self._stack.pop()
+            self._set_items([key, value])
         elif name == "BINPERSID":
             self._push([self._stack.pop()], "storage")
         elif name == "REDUCE":
@@ -119,16 +144,30 @@ class _Scanner:
             raise UnsafePickleError(f"its pickle uses the instruction {name}, which weights do not need")
 
     def _push(self, items: list[_Item], kind: str) -> None:
-        depth = 1 + max((item.depth for item in items), default=-1)
-        if depth > MAX_DEPTH:  # hashing a tuple nested a hundred thousand times overflows the stack in C
-            raise UnsafePickleError(f"its pickle nests deeper than {MAX_DEPTH}")
-        self._stack.append(_Item(depth, kind))
+        self._stack.append(self._grown(_Item(kind), items))
 
-    def _fill(self, items: list[_Item]) -> None:
-        container = self._stack.pop()
-        self._push(items, container.kind)
-        if container.depth > self._stack[-1].depth:
-            self._stack[-1] = container
+    def _grown(self, item: _Item, parts: list[_Item]) -> _Item:
+        """An item that holds some more parts."""
+        item.depth = max([item.depth, *(1 + part.depth for part in parts)])
+        item.spelled += sum(part.spelled for part in parts)
+        if item.depth > MAX_DEPTH:  # hashing a tuple nested a hundred thousand times overflows the stack in C
+            raise UnsafePickleError(f"its pickle nests deeper than {MAX_DEPTH}")
+        if item.spelled > MAX_SPELLED:  # sixty pairs, each of the one before: 10^18 items to hash or to print
+            raise UnsafePickleError("its pickle would be endless if it were written out")
+        return item
+
+    def _fill(self, items: list[_Item], kinds: set[str]) -> None:
+        container = self._stack[-1]
+        if container.kind not in kinds or container.closed:
+            raise UnsafePickleError("it puts something into what is no new list or dictionary")
+        self._grown(container, items)
+
+    def _set_items(self, items: list[_Item]) -> None:
+        if any(
+            key.kind not in KEYS for key in items[::2]
+        ):  # others can be made to collide, or to hash forever
+            raise UnsafePickleError("it has a dictionary whose keys are neither texts nor small numbers")
+        self._fill(items, TABLES)
 
     def _pop_mark(self) -> list[_Item]:
         items, self._stack = self._stack, self._marks.pop()
@@ -146,6 +185,6 @@ class _Scanner:
         """A state dict keeps version numbers as an attribute of the dictionary; nothing else needs this."""
         state, target = self._stack.pop(), self._stack[-1]
         self._builds += 1
-        if target.kind != "result of collections OrderedDict" or self._builds > MAX_BUILDS:
+        if target.kind != TABLE or state.kind not in TABLES or self._builds > MAX_BUILDS:
             raise UnsafePickleError("it sets attributes of something other than a state dict")
-        self._fill([state])
+        self._fill([state], TABLES)

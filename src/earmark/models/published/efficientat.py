@@ -10,15 +10,7 @@ from earmark.encoders.squeeze_excitation import Axis
 from earmark.frontends import LogMel
 from earmark.models.checkpoint import CheckpointError
 from earmark.models.heads import ConvolutionalHead, MlpHead, MultiheadAttentionHead
-from earmark.models.published.family import (
-    Family,
-    Origin,
-    State,
-    labels_for,
-    renamed,
-    shape_of,
-    swapped,
-)
+from earmark.models.published.family import Family, Origin, State, labels_for, renamed, shape_of, swapped
 from earmark.models.tagger import TaggerConfig
 
 NAME = "EfficientAT"

@@ -1,46 +1,15 @@
-"""Published models: names, where their weights are, and what the authors say of them."""
+"""PaSST's checkpoints: trained on AudioSet, and fine-tuned to OpenMIC, FSD50K and ESC-50."""
 
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field
-
-from earmark.config import Frozen
+from earmark.models.catalog.entry import Published
 
 PASST_RELEASES = "https://github.com/kkoutini/PaSST/releases/download/"
 ESC50_BYTES = 341_731_206
 
 
-class Published(Frozen):
-    """One published checkpoint.
-
-    Attributes:
-        name: architecture-size.weights; what `earmark.load` takes.
-        url: where the authors published the file.
-        score: the authors' own figure for it.
-        metric: what the figure is.
-        classes: how many; 527 are AudioSet's, 50 ESC-50's, 200 FSD50K's, 20 OpenMIC's.
-        clip_seconds: length of the clips it was trained on.
-        settings: `path=value` corrections of the description, for what the weights do not tell.
-        size: bytes of the file, if known.
-        sha256: of the file, if known.  The authors publish none; those here are what other users of the files
-            report.
-        license: of the weights.
-    """
-
-    name: str
-    url: str
-    score: float
-    metric: Literal["mAP", "accuracy"] = "mAP"
-    classes: int = 527
-    clip_seconds: float = 10.0
-    settings: tuple[str, ...] = ()
-    size: int | None = Field(default=None, gt=0)
-    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
-    license: str = "Apache-2.0"
-
-
 def _passt(name: str, path: str, score: float, **more: Any) -> Published:
-    return Published(name=f"passt-{name}", url=PASST_RELEASES + path, score=score, **more)
+    return Published(name=f"passt-{name}", family="PaSST", url=PASST_RELEASES + path, score=score, **more)
 
 
 def _esc50(fold: int, score: float, sha256: str) -> Published:
@@ -56,7 +25,7 @@ _V5 = "v0.0.5/"
 _HOP160 = ("frontend.hop_length=160", "clip_seconds=10")
 _OPENMIC = "dc229428753176e8be0373d25887116fc15b490af86f671cecf9ed76a0f287da"
 
-PUBLISHED: tuple[Published, ...] = (
+PASST: tuple[Published, ...] = (
     _passt("s.as2m-swa", "v0.0.1-audioset/passt-s-f128-p16-s10-ap.476-swa.pt", 0.476),
     _passt("s.as2m-swa-4761", f"{_V2}s10-ap.4761-swa.pt", 0.4761),
     _passt("s.as2m", f"{_V2}s10-ap.472.pt", 0.472),
@@ -88,5 +57,3 @@ PUBLISHED: tuple[Published, ...] = (
     _esc50(5, 0.962, "ebfc2c339808d108e4976f61e88e988ed9e0438be09c258e685a49212e53f9a4"),
 )
 """The checkpoints that the authors of PaSST released."""
-
-BY_NAME = {entry.name: entry for entry in PUBLISHED}
