@@ -1,4 +1,4 @@
-"""Keys and shapes of models of published size, as their authors' code builds them, map completely, both ways."""
+"""Keys and shapes of models of published size, as their authors build them, map completely, both ways."""
 
 import json
 import os
