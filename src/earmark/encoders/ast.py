@@ -7,8 +7,7 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from earmark.config import Frozen
-from earmark.encoders.encoding import Encoding, Layer, layers_until
+from earmark.encoders.encoding import EncoderDescription, Encoding, Layer, layers_until
 from earmark.encoders.layers import Block, init_transformer, trunc_normal
 from earmark.encoders.patchout import Patchout, drop_patches
 from earmark.encoders.position_grid import resize_grid
@@ -17,7 +16,7 @@ IMAGENET_CLASSES = 1000
 MAX_PATCHES = 100_000
 
 
-class AST(Frozen):
+class AST(EncoderDescription):
     """Audio Spectrogram Transformer.  The defaults are the published one: base, stride 10, 1024 frames.
 
     `SIZES` has width and heads of the published sizes.
@@ -118,27 +117,12 @@ class AST(Frozen):
     @property
     def layers(self) -> tuple[Layer, ...]:
         """What each block gives; the summary is pooled as at the end, without the last norm."""
-        return (Layer(self.dim, self.dim, self.frame_stride, self.first_frame),) * self.depth
-
-    @property
-    def frame_dim(self) -> int:
-        """Width of a frame."""
-        return self.dim
+        return (Layer(self.dim, self.dim, self.stride[1], (self.patch - 1) / 2),) * self.depth
 
     @property
     def n_summary(self) -> int:
         """How many summary tokens lead the sequence."""
         return 1 + self.distilled
-
-    @property
-    def frame_stride(self) -> int:
-        """Feature frames from one encoded frame to the next."""
-        return self.stride[1]
-
-    @property
-    def first_frame(self) -> float:
-        """Center of the first encoded frame, in feature frames."""
-        return (self.patch - 1) / 2
 
     def build(self) -> "ASTEncoder":
         """The module that computes this, freshly initialized."""

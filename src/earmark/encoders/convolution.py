@@ -3,11 +3,10 @@
 from pydantic import Field
 from torch import nn
 
-from earmark.config import Frozen
-from earmark.encoders.encoding import Layer
+from earmark.encoders.encoding import EncoderDescription
 
 
-class ImageNet(Frozen):
+class ImageNet(EncoderDescription):
     """Base of nets that see a spectrogram as an image; the summary is the mean of the last map.
 
     Attributes:
@@ -17,39 +16,14 @@ class ImageNet(Frozen):
     n_bands: int = Field(default=128, gt=0, le=4096)
 
     @property
-    def layers(self) -> tuple[Layer, ...]:
-        """What each block gives: the mean over bands, and the mean over bands and frames, of its map."""
-        raise NotImplementedError
-
-    @property
     def dim(self) -> int:
         """Width of the summary: the channels of the last map."""
         return self.layers[-1].dim
 
     @property
-    def longest(self) -> int | None:
-        """The longest input in frames: there is no bound."""
-        return None
-
-    @property
-    def min_frames(self) -> int:
-        """The shortest input."""
-        return 1
-
-    @property
     def frame_dim(self) -> int:
         """Width of a frame: the mean over bands of every channel."""
         return self.dim
-
-    @property
-    def first_frame(self) -> float:
-        """Center of the first encoded frame, in feature frames."""
-        return self.layers[-1].first_frame
-
-    @property
-    def frame_stride(self) -> int:
-        """Feature frames from one encoded frame to the next."""
-        return self.layers[-1].frame_stride
 
 
 def init_convolution(module: nn.Module) -> None:

@@ -7,10 +7,9 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from earmark.config import Frozen
 from earmark.encoders.clusters import Clusters, CosineHead, Similarities
 from earmark.encoders.dbert_layers import ConvFeatures, DBERTLayer, MaskEmbedding, PositionalConv
-from earmark.encoders.encoding import Encoding, Layer, layers_until
+from earmark.encoders.encoding import EncoderDescription, Encoding, Layer, layers_until
 
 Channels = Annotated[int, Field(ge=1, le=4096)]
 Kernel = Annotated[int, Field(ge=1, le=128)]
@@ -19,7 +18,7 @@ LONGEST_FIELD = 160_000
 CONVS = ((512, 10, 5), *((512, 3, 2),) * 4, *((512, 2, 2),) * 2)
 
 
-class DBERT(Frozen):
+class DBERT(EncoderDescription):
     """A BERT on raw audio with a summary token.  It takes any length from its receptive field on.
 
     Attributes:
@@ -113,11 +112,6 @@ class DBERT(Frozen):
         for _, kernel, stride in reversed(self.convs):
             field = (field - 1) * stride + kernel
         return field
-
-    @property
-    def longest(self) -> int | None:
-        """The longest input: there is no bound, but attention takes the square of it in time."""
-        return None
 
     @property
     def frame_stride(self) -> int:

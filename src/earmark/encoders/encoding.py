@@ -5,6 +5,8 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
+from earmark.config import Frozen
+
 
 class Encoding(NamedTuple):
     """An encoded batch of clips.
@@ -34,6 +36,44 @@ class Layer(NamedTuple):
     frame_dim: int
     frame_stride: int
     first_frame: float
+
+
+class EncoderDescription(Frozen):
+    """Base of every encoder's description: what it gives, read off its last layer unless it says otherwise.
+
+    A description also has `n_bands` (bands that it takes), `dim` (width of the summary) and `build()` (the
+    module that computes it).
+    """
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """What each layer gives, first to last."""
+        raise NotImplementedError
+
+    @property
+    def frame_dim(self) -> int:
+        """Width of a frame."""
+        return self.layers[-1].frame_dim
+
+    @property
+    def frame_stride(self) -> int:
+        """Feature frames from one encoded frame to the next."""
+        return self.layers[-1].frame_stride
+
+    @property
+    def first_frame(self) -> float:
+        """Center of the first encoded frame, in feature frames."""
+        return self.layers[-1].first_frame
+
+    @property
+    def min_frames(self) -> int:
+        """The shortest input, in feature frames."""
+        return 1
+
+    @property
+    def longest(self) -> int | None:
+        """The longest input, in feature frames; None if there is no bound."""
+        return None
 
 
 def layers_until(layer: int | None, count: int) -> int:

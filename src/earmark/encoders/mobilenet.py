@@ -7,8 +7,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from earmark.config import Frozen
-from earmark.encoders.encoding import Encoding, Layer
+from earmark.encoders.encoding import EncoderDescription, Encoding, Layer
 
 Stride = Annotated[int, Field(ge=1, le=4)]
 
@@ -90,7 +89,7 @@ def divisible(channels: float | int) -> int:
     return nearest + 8 if nearest < 0.9 * channels else nearest
 
 
-class MobileNet(Frozen):
+class MobileNet(EncoderDescription):
     """The part of a description that `MN` and `DyMN` share.
 
     Attributes:
@@ -117,31 +116,6 @@ class MobileNet(Frozen):
     def dim(self) -> int:
         """Width of the summary: six times the channels of the last unit."""
         return 6 * self.units[-1].out
-
-    @property
-    def frame_dim(self) -> int:
-        """Width of a frame: the mean over bands of every channel."""
-        return self.dim
-
-    @property
-    def min_frames(self) -> int:
-        """The shortest input."""
-        return 1
-
-    @property
-    def longest(self) -> int | None:
-        """The longest input in frames; None if there is no bound."""
-        return None
-
-    @property
-    def frame_stride(self) -> int:
-        """Feature frames from one encoded frame to the next."""
-        return self.layers[-1].frame_stride
-
-    @property
-    def first_frame(self) -> float:
-        """Center of the first encoded frame, in feature frames."""
-        return 0.0
 
     @property
     def layers(self) -> tuple[Layer, ...]:

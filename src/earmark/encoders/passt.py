@@ -7,13 +7,12 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from earmark.config import Frozen
-from earmark.encoders.encoding import Encoding, Layer, layers_until
+from earmark.encoders.encoding import EncoderDescription, Encoding, Layer, layers_until
 from earmark.encoders.layers import Block, init_transformer, trunc_normal
 from earmark.encoders.patchout import Patchout, drop_patches
 
 
-class PaSST(Frozen):
+class PaSST(EncoderDescription):
     """Patchout faSt Spectrogram Transformer.  The defaults are the published PaSST-S (stride 10, 10 s).
 
     Attributes:
@@ -99,24 +98,9 @@ class PaSST(Frozen):
         return self.table[1] * self.stride[1] + self.patch - 1
 
     @property
-    def frame_dim(self) -> int:
-        """Width of a frame."""
-        return self.dim
-
-    @property
-    def frame_stride(self) -> int:
-        """Feature frames from one encoded frame to the next."""
-        return self.stride[1]
-
-    @property
-    def first_frame(self) -> float:
-        """Center of the first encoded frame, in feature frames."""
-        return (self.patch - 1) / 2
-
-    @property
     def layers(self) -> tuple[Layer, ...]:
         """What each block gives; the summary is the mean of the summary tokens, without the last norm."""
-        return (Layer(self.dim, self.dim, self.frame_stride, self.first_frame),) * self.depth
+        return (Layer(self.dim, self.dim, self.stride[1], (self.patch - 1) / 2),) * self.depth
 
     def build(self) -> "PaSSTEncoder":
         """The module that computes this, freshly initialized."""

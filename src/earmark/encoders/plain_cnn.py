@@ -7,13 +7,12 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from earmark.config import Frozen
-from earmark.encoders.encoding import Encoding, Layer, layers_until
+from earmark.encoders.encoding import EncoderDescription, Encoding, Layer, layers_until
 
 KERNEL, STAGES = 5, 3
 
 
-class PlainCNN(Frozen):
+class PlainCNN(EncoderDescription):
     """Three times convolution, ReLU and pooling, then two linear layers: the baseline beside the minimal AST.
 
     Attributes:
@@ -64,21 +63,6 @@ class PlainCNN(Frozen):
     def longest(self) -> int | None:
         """The longest input in frames; None: there is no bound."""
         return self.min_frames + 2**STAGES - 1 if self.pool == "flatten" else None
-
-    @property
-    def frame_dim(self) -> int:
-        """Width of a frame: all channels and bands that are left."""
-        return self.layers[-1].frame_dim
-
-    @property
-    def frame_stride(self) -> int:
-        """Feature frames from one encoded frame to the next."""
-        return self.layers[-1].frame_stride
-
-    @property
-    def first_frame(self) -> float:
-        """Center of the first encoded frame, in feature frames."""
-        return self.layers[-1].first_frame
 
     @property
     def layers(self) -> tuple[Layer, ...]:

@@ -7,13 +7,12 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from earmark.config import Frozen
-from earmark.encoders.encoding import Encoding, Layer, layers_until
+from earmark.encoders.encoding import EncoderDescription, Encoding, Layer, layers_until
 
 Width = Annotated[int, Field(ge=1, le=8192)]
 
 
-class ResidualCNN(Frozen):
+class ResidualCNN(EncoderDescription):
     """A residual net of plain 3x3 convolutions over (band, frame); about 0.3 M parameters by default.
 
     Plain convolutions, because depthwise ones are bound by memory on a CPU.  It takes any number of frames.
@@ -44,31 +43,6 @@ class ResidualCNN(Frozen):
     def dim(self) -> int:
         """Width of the summary: the mean and the maximum of every channel."""
         return 2 * self.widths[-1]
-
-    @property
-    def min_frames(self) -> int:
-        """The shortest input."""
-        return 1
-
-    @property
-    def longest(self) -> int | None:
-        """The longest input in frames: there is no bound."""
-        return None
-
-    @property
-    def frame_dim(self) -> int:
-        """Width of a frame: the mean over bands of every channel."""
-        return self.widths[-1]
-
-    @property
-    def frame_stride(self) -> int:
-        """Feature frames from one encoded frame to the next."""
-        return 2 ** len(self.widths)
-
-    @property
-    def first_frame(self) -> float:
-        """Center of the first encoded frame, in feature frames."""
-        return 0.0
 
     @property
     def layers(self) -> tuple[Layer, ...]:

@@ -4,11 +4,10 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from earmark.config import Frozen
-from earmark.encoders.encoding import Encoding, Layer
+from earmark.encoders.encoding import EncoderDescription, Encoding, Layer
 
 
-class SequenceEncoder(Frozen):
+class SequenceEncoder(EncoderDescription):
     """Base of encoders that read frame after frame: any length, one vector for `frame_stride` frames.
 
     Attributes:
@@ -33,16 +32,6 @@ class SequenceEncoder(Frozen):
     def min_frames(self) -> int:
         """The shortest input: one encoded frame."""
         return self.frame_stride
-
-    @property
-    def longest(self) -> int | None:
-        """The longest input in frames: there is no bound."""
-        return None
-
-    @property
-    def frame_dim(self) -> int:
-        """Width of a frame."""
-        return self.dim
 
     def frames_first(self, features: Float[Tensor, "batch band frame"]) -> Float[Tensor, "batch frame band"]:
         """Turn a batch of spectrograms into sequences of frames.
