@@ -21,11 +21,11 @@ Outputs = dict[str, Tensor]
 IMAGENET_SIDES = {"tiny224": 14, "small224": 14, "base224": 14, "base384": 24}
 
 
-def recorded_weight(key: str, shape: tuple[int, ...], seed: int) -> Tensor:
+def recorded_weight(key: str, shape: tuple[int, ...], seed: int, gain4d: float = 1.0) -> Tensor:
     """The recordings' own number source (README.md beside them), for weights that they do not store."""
     base, scale = 0.0, 0.5
     if key.endswith("weight"):
-        scale = math.sqrt(3.0 / math.prod(shape[1:]))
+        scale = math.sqrt(3.0 * (gain4d if len(shape) == 4 else 1.0) / math.prod(shape[1:]))
     elif key.endswith("bias"):
         scale = 0.1
     state = int.from_bytes(hashlib.sha256(f"w:{seed}:{key}".encode()).digest()[:8], "little")
@@ -103,7 +103,8 @@ def ast_imagenet_adapt(args: dict[str, Any], inputs: Outputs, _: Outputs | None)
         "patch_embed.proj.weight": (config.dim, 3, 16, 16),
         "patch_embed.proj.bias": (config.dim,),
     }
-    source = {key: recorded_weight(key, shape, seed) for key, shape in shapes.items()}
+    gain = args.get("_gain4d", 1.0)
+    source = {key: recorded_weight(key, shape, seed, gain) for key, shape in shapes.items()}
     state = from_imagenet(source, config)
     return {
         "pos_embed_shape": torch.tensor(state["pos_embed"].shape),
@@ -119,14 +120,23 @@ def ast_audioset_adapt(args: dict[str, Any], inputs: Outputs, _: Outputs | None)
         "v.pos_embed": (1, 2 + math.prod(source.table), source.dim),
         "v.patch_embed.proj.weight": (source.dim, 1, 16, 16),
     }
-    state = {key: recorded_weight(key, shape, args["source_seed"]) for key, shape in shapes.items()}
+    seed, gain = args["source_seed"], args.get("_gain4d", 1.0)
+    state = {key: recorded_weight(key, shape, seed, gain) for key, shape in shapes.items()}
     fitted = from_audioset(state, config)
     same = torch.equal(fitted["patch_embed.proj.weight"], state["v.patch_embed.proj.weight"])
     return {
         "pos_embed_shape": torch.tensor(fitted["pos_embed"].shape),
         "pos_embed_strided": fitted["pos_embed"][:, :, :: args["estride"]],
         "proj_weight_equal_source": torch.tensor(int(same)),
-    }
+    } | audioset_adapt_failing(args, config)
+
+
+def audioset_adapt_failing(args: dict[str, Any], config: AST) -> Outputs:
+    """The mark that the published code fails: at other sizes, and the fork at other bands."""
+    size, rows = args["init"].get("model_size", "base384"), config.table[0]
+    fork = args.get("code") == "AudioTaggingDoneRight"
+    fails = size != "base384" or (fork and rows != AST().table[0])
+    return {"raises": torch.tensor(1)} if fails else {}
 
 
 @torch.no_grad()

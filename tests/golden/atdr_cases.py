@@ -8,7 +8,10 @@ from torch import Tensor
 
 Outputs = dict[str, Tensor]
 
-MODULES = (psla_cases, talnet_cases,)
+MODULES = (
+    psla_cases,
+    talnet_cases,
+)
 """Files with a dictionary `CLASSES`: name of a recorded class to a function that answers it."""
 
 CLASSES = {name: answer for module in MODULES for name, answer in module.CLASSES.items()}

@@ -1,12 +1,12 @@
 """audio_dbert's recorded cases; those of its generators of clusters belong to training."""
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.utils import parametrize
 
+from earmark.encoders import Encoding
 from earmark.encoders.clusters import Clusters, CosineHead
 from earmark.encoders.dbert import DBERT, DBERTEncoder, joined
 from earmark.encoders.dbert_layers import MaskEmbedding
@@ -98,19 +98,26 @@ def dbert_features(args: dict[str, Any], inputs: Outputs, weights: Outputs | Non
     conv = encoder.conv_features(inputs["wav"][:, None])
     outputs: Outputs = {}
     for layer in args["layers_asked"]:
-        encoding = encoder.contextualize(conv, lengths=lengths, layer=index_of(layer, config))
+        encoding = until(encoder, conv, lengths, layer)
         outputs[f"c.layer{layer}"] = encoding.frames
         outputs[f"summary.layer{layer}"] = encoding.summary
         outputs[f"v.layer{layer}"] = joined(encoding)
     parametrize.remove_parametrizations(position_conv(encoder), "weight")
-    last = index_of(args["layers_asked"][-1], config)
-    again = encoder.contextualize(conv, lengths=lengths, layer=last)
+    again = until(encoder, conv, lengths, args["layers_asked"][-1])
     return outputs | {"c.last_asked_after_remove_weight_norm": again.frames}
 
 
-def index_of(layer: int | None, config: DBERT) -> int | None:
-    """The published count of layers as an index; all of them end in the projections there."""
-    return None if layer is None or layer >= config.depth else layer - 1
+def until(encoder: DBERTEncoder, conv: Tensor, lengths: Tensor | None, layer: int | None) -> Encoding:
+    """The encoding behind a published slice of the layers; exactly all of them end in the projections."""
+    depth = encoder.config.depth
+    if layer is None or layer == depth:
+        return encoder.contextualize(conv, lengths=lengths)
+    count = len(range(depth)[:layer])
+    entered: list[Tensor] = []
+    hook = encoder.transformer_layers[0].register_forward_pre_hook(lambda _, args: entered.append(args[0]))
+    encoding = encoder.contextualize(conv, lengths=lengths, layer=max(0, count - 1))
+    hook.remove()
+    return encoding if count else Encoding(frames=entered[0][:, 1:], summary=entered[0][:, 0])
 
 
 @torch.no_grad()
@@ -136,7 +143,7 @@ def published_ms(n_samples: int) -> int:
 
 def published_times(n_samples: int) -> Tensor:
     """The published times in milliseconds; one too few where the length was rounded down."""
-    return 12.5 + 20.0 * torch.arange((published_ms(n_samples) - 5) // 20)
+    return 12.5 + 20.0 * torch.arange(max(0, (published_ms(n_samples) - 5) // 20))
 
 
 def dbert_lengths(args: dict[str, Any], inputs: Outputs, _: Outputs | None) -> Outputs:
@@ -159,7 +166,7 @@ def dbert_wrapper(args: dict[str, Any], inputs: Outputs, weights: Outputs | None
     size = config.dim + config.frame_dim if layer is None else 2 * config.width
     outputs = {"sizes": torch.tensor([size, size, tagger.sample_rate])}
     for name in (name for name in inputs if name.startswith("audio")):
-        vectors, times = timed(tagger, inputs[name], index_of(layer, config), args["m_chunk"])
+        vectors, times = timed(tagger, inputs[name], layer, args["m_chunk"])
         outputs[f"{name}.scene"] = vectors.mean(dim=1)
         if vectors.shape[1] != len(times):
             outputs[f"{name}.ts_raises"] = torch.tensor(1)
@@ -172,10 +179,13 @@ def dbert_wrapper(args: dict[str, Any], inputs: Outputs, weights: Outputs | None
 
 def timed(tagger: Tagger, audio: Tensor, layer: int | None, minutes: float) -> tuple[Tensor, Tensor]:
     """Embeddings and published times of chunks of equal length, none longer than some minutes."""
-    chunks = max(1, math.ceil(audio.shape[1] / (minutes * 60 * tagger.sample_rate)))
-    vectors, times, start = [], [], 0
+    longest = minutes * 60 * tagger.sample_rate
+    chunks = 1 + int(audio.shape[1] // longest) if audio.shape[1] > longest else 1
+    encoder, vectors, times, start = tagger.encoder, [], [], 0
+    assert isinstance(encoder, DBERTEncoder)
     for chunk in audio.chunk(chunks, dim=1):
-        vectors.append(joined(tagger.encode(chunk, layer)))
+        conv = encoder.conv_features(tagger.frontend(chunk))
+        vectors.append(joined(until(encoder, conv, None, layer)))
         times.append(start + published_times(chunk.shape[1]))
         start += published_ms(chunk.shape[1])
     return torch.cat(vectors, dim=1), torch.cat(times)

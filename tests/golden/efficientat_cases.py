@@ -100,7 +100,7 @@ def tagger(args: dict[str, Any], weights: Outputs, bands: int | None = None) -> 
         encoder=encoder,
         head=head(init, weights),
         labels=LabelSet(names=names),
-        clip_seconds=0.1 if encoder.longest else 10.0,
+        clip_seconds=encoder.longest * mel.frame_seconds if encoder.longest else 10.0,
     )
     model = Tagger(config)
     model.load_state_dict(dict(EFFICIENTAT.from_published(config, weights)))
@@ -176,19 +176,30 @@ def mn_forward(args: dict[str, Any], inputs: Outputs, weights: Outputs | None) -
     with watched({f"unit{k}": units(model)[int(k)] for k in args["taps"]}) as seen:
         encoding = model.encoder(features)
     logits = model.classify(encoding)
-    if logits.shape[1] == 1:
-        logits = logits.squeeze()  # the published code drops the axis of a single class; ours keeps it
-    outputs = {"logits": logits, "features": encoding.summary}
+    outputs = published_shapes(logits, encoding.summary, args.get("arch", "mn"))
     for name, grid in seen.items():
         a, b, c = args["taps"][name.removeprefix("unit")]
         outputs[f"{name}_strided"] = grid[:, ::a, ::b, ::c]
         outputs[f"{name}_shape"] = torch.tensor(grid.shape)
         outputs[f"{name}_channel_mean"] = grid.double().mean(dim=(2, 3))
-    if "f" in args["init"].get("se_dims", "c") and not args.get("patch_se"):
-        outputs["raises"] = torch.tensor(
-            1
-        )  # published code fails here, ours does what was meant: docs/parity.md
+    if published_fails(args):
+        outputs["raises"] = torch.tensor(1)
     return outputs
+
+
+def published_shapes(logits: Tensor, features: Tensor, arch: str) -> Outputs:
+    """The published code drops the axis of a single class, and of a clip with it; ours keeps them."""
+    if logits.shape[1] > 1:
+        return {"logits": logits, "features": features}
+    if arch == "dymn":
+        return {"logits": logits.T if len(logits) > 1 else logits.squeeze(), "features": features}
+    return {"logits": logits.squeeze(), "features": features if len(features) > 1 else features[0]}
+
+
+def published_fails(args: dict[str, Any]) -> bool:
+    """Where ours does what was meant (docs/parity.md): excitation along frequency, strides beyond two."""
+    init = args["init"]
+    return ("f" in init.get("se_dims", "c") and not args.get("patch_se")) or max(init.get("strides", [2])) > 2
 
 
 def dymn_constants(args: dict[str, Any], weights: Outputs) -> Outputs:
@@ -267,7 +278,7 @@ def hear_vectors(model: Tagger, wave: Tensor, mode: list[str]) -> Tensor:
     encoder: Any = model.encoder
     classifier: Any = model.head
     inner = {f"se{n}": encoder.features[n].block[2].conc_se_layers[0].fc1 for n in (5, 11, 13, 15)}
-    outer = {f"b{n}": encoder.features[n] for n in (5, 11, 13, 15)}
+    outer = {f"b{n}": encoder.features[n] for n in range(16) if f"b{n}" in mode}
     mel = model.frontend(wave)
     with watched({"clf2": classifier.hidden} | inner | outer) as seen:
         encoding = model.encoder(mel)

@@ -23,14 +23,17 @@ def fbank(args: dict[str, Any]) -> KaldiFbank | SlaneyDb:
 
 def mixed(args: dict[str, Any], inputs: Outputs) -> tuple[Tensor, Tensor]:
     """The waveform and its targets: the first clip is of classes 0 and 2, its partner of class 1."""
-    waveform, share = inputs["audio"][0], 1.0
+    waveform = inputs["audio"][0]
     if args["np_seed"] is not None:
         random.seed(args["np_seed"])
         np.random.seed(args["np_seed"])
-    if args["mixup"] and random.random() < args["mixup"]:
-        share = np.random.beta(10, 10)
-        waveform = mix_waveforms(waveform, inputs["audio2"][0], share)
-    return waveform[None], torch.tensor([share, 1 - share, share])
+    if random.random() >= args["mixup"]:
+        return waveform[None], torch.tensor([1.0, 0.0, 1.0])
+    itself = random.randint(0, 1) == 0  # the partner is drawn from all clips
+    share = np.random.beta(10, 10)
+    waveform = mix_waveforms(waveform, waveform if itself else inputs["audio2"][0], share)
+    own = 1.0 if itself else share
+    return waveform[None], torch.tensor([own, 1.0 - own, own])
 
 
 def ast_fbank(args: dict[str, Any], inputs: Outputs, _: Outputs | None) -> Outputs:

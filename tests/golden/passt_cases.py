@@ -49,6 +49,8 @@ def passt_mel(args: dict[str, Any], inputs: Outputs, _: Outputs | None) -> Outpu
         fmin, fmax = frontend.draw_edges()
         torch.manual_seed(args["torch_seed"])
     mel = frontend(inputs["audio"])
+    if frontend.training:
+        mel = masked(mel, args["init"], config)
     ends = args.get("ends", 4)
     outputs = {
         "mel_strided": mel[..., :: args["stride"]],
@@ -63,6 +65,10 @@ def passt_mel(args: dict[str, Any], inputs: Outputs, _: Outputs | None) -> Outpu
     return outputs
 
 
+def masked(mel: Tensor, init: dict[str, Any], config: LogMel) -> Tensor:
+    return spec_augment(mel, freq_mask=init["freqm"], time_mask=init["timem"], fill=config.fill)
+
+
 def passt_mel_masks(args: dict[str, Any], inputs: Outputs, _: Outputs | None) -> Outputs:
     init = args["init"]
     config = log_mel(init)
@@ -70,18 +76,17 @@ def passt_mel_masks(args: dict[str, Any], inputs: Outputs, _: Outputs | None) ->
     plain = frontend.eval()(inputs["audio"])
     torch.manual_seed(args["torch_seed"])
     features = frontend.train()(inputs["audio"])
-    fill = config.offset / config.scale
-    masked = spec_augment(features, freq_mask=init["freqm"], time_mask=init["timem"], fill=fill)
-    hit = masked == fill
+    fill, mel = config.fill, masked(features, init, config)
+    hit = mel == fill
     freq, time = hit.all(dim=2), hit.all(dim=1)
     untouched = ~(freq[:, :, None] | time[:, None, :])
     return {
-        "mel_strided": masked[..., :: args["stride"]],
+        "mel_strided": mel[..., :: args["stride"]],
         "masked_value": torch.tensor([[fill]]),
         "freq_masked": freq,
         "time_masked": time,
         "unmasked_equals_eval": torch.tensor(
-            int(torch.allclose(masked[untouched], plain[untouched], atol=1e-6))
+            int(torch.allclose(mel[untouched], plain[untouched], atol=1e-6))
         ),
     }
 
@@ -129,11 +134,10 @@ def passt_net(args: dict[str, Any], inputs: Outputs, weights: Outputs | None) ->
     encoder.blocks[0].register_forward_pre_hook(lambda _, args: seen.update(entering=args[0]))
     encoder.blocks[-1].register_forward_hook(lambda _, args, out: seen.update(leaving=out))
     encoder.patch_embed["proj"].register_forward_hook(lambda _, args, out: seen.update(grid=out))
-    spec = inputs["spec"][:, 0]
     if args["torch_seed"] is not None:
         torch.manual_seed(args["torch_seed"])
     with torch.no_grad():
-        encoding = encoder(spec)
+        encoding = encoder(inputs["spec"])
         logits = head(encoding)
     entering, leaving = seen["entering"], seen["leaving"]
     outputs = {
@@ -148,10 +152,26 @@ def passt_net(args: dict[str, Any], inputs: Outputs, weights: Outputs | None) ->
         "seq_out_last2": leaving[:, -2:],
         "seq_out_mean": leaving.double().mean(dim=1),
     }
-    if encoder.training and config.patchout:
+    if encoder.training:
         torch.manual_seed(args["torch_seed"])
         outputs |= draws(config, *seen["grid"].shape[2:])
-    return outputs
+    return outputs | failing_if(published_net_fails(args, config, *seen["grid"].shape[2:]))
+
+
+def failing_if(fails: bool) -> Outputs:
+    """The mark of a recording on which the published code fails where earmark has an answer."""
+    return {"raises": torch.tensor(1)} if fails else {}
+
+
+def published_net_fails(args: dict[str, Any], config: PaSST, rows: int, columns: int) -> bool:
+    """Whether it adds a frequency table of another height, or keeps columns that it has cut off."""
+    if rows != config.table[0]:
+        return True
+    if args["mode"] != "train" or columns <= config.table[1] or not config.patchout.time:
+        return False
+    torch.manual_seed(args["torch_seed"])
+    kept = torch.randperm(columns)[: columns - config.patchout.time]
+    return int(kept.max()) >= config.table[1]
 
 
 def draws(config: PaSST, rows: int, columns: int) -> Outputs:
@@ -199,7 +219,10 @@ def passt_load_checkpoint(args: dict[str, Any], inputs: Outputs, _: Outputs | No
     config, classes = passt(init, "inference"), init["num_classes"]
     state = {key[5:]: tensor for key, tensor in inputs.items() if key.startswith("ckpt.")}
     encoder = config.build().eval()
-    encoder.load_state_dict(encoder_state(state, config))
+    fitted = encoder_state(state, config)
+    if own_classes(args) != classes:  # then the published code ignores what the model has no place for
+        fitted = {name: t for name, t in fitted.items() if name in encoder.state_dict()}
+    encoder.load_state_dict(fitted)
     carry = LinearHead(carry_distillation=any(key.startswith("head_dist") for key in state))
     head = carry.build(config.dim, config.dim, classes).eval()
     loaded = head_state(state, classes)
@@ -207,11 +230,30 @@ def passt_load_checkpoint(args: dict[str, Any], inputs: Outputs, _: Outputs | No
     kept = {name: tensor for name, tensor in head.state_dict().items() if name not in missing}
     with torch.no_grad():
         encoding: Encoding = encoder(inputs["spec"])
-        outputs = {"features": encoding.summary}
+        outputs = {"features": encoding.summary} | failing_if(published_load_fails(args, state))
         if not missing:
             outputs["logits"] = head(encoding)
     named = published_state(encoder.state_dict(), kept)
     return outputs | {f"loaded.{key}": tensor for key, tensor in named.items()}
+
+
+def own_classes(args: dict[str, Any]) -> int:
+    """The number of classes that the published code takes a checkpoint to have."""
+    name = args["default_cfg"]
+    known = {"deit": 1000, "vit": 1000, "openmic": 20, "fsd50k": 200}
+    return args["cfg_num_classes"] or next((n for part, n in known.items() if part in name), 527)
+
+
+def published_load_fails(args: dict[str, Any], state: Outputs) -> bool:
+    """Whether classifiers that it drops are missing, or, where it keeps them, any of the model's."""
+    init, name = args["init"], args["default_cfg"]
+    if own_classes(args) != init["num_classes"]:
+        image = "deit" in name or "vit" in name
+        dropped = ["head" if image else "head.1"] + ([] if name.startswith("vit") else ["head_dist"])
+        return any(f"{layer}.weight" not in state for layer in dropped)
+    wanted = ["head.0", "head.1"] + ["head_dist"] * init["distilled"]
+    missing = any(f"{layer}.weight" not in state for layer in wanted)
+    return missing or len(state["head.1.weight"]) != init["num_classes"]
 
 
 def passt_resize_pos(args: dict[str, Any], inputs: Outputs, _: Outputs | None) -> Outputs:
@@ -219,17 +261,21 @@ def passt_resize_pos(args: dict[str, Any], inputs: Outputs, _: Outputs | None) -
 
 
 def passt_input_conv(args: dict[str, Any], inputs: Outputs, _: Outputs | None) -> Outputs:
-    return {"weight": adapt_channels(inputs["weight"], args["in_chans"])}
+    """Three channels are the published code's own case: it leaves any weight as it is."""
+    weight, channels = inputs["weight"], args["in_chans"]
+    adapted = weight if channels == 3 else adapt_channels(weight, channels)
+    return {"weight": adapted} | failing_if(channels not in (1, 3) and weight.shape[1] != 3)
 
 
 def passt_lighten(args: dict[str, Any], inputs: Outputs, _: Outputs | None) -> Outputs:
-    return {"kept_blocks": torch.tensor(kept_blocks(args["depth"], args["cut_depth"]))}
+    depth, cut = args["depth"], args["cut_depth"]
+    return {"kept_blocks": torch.tensor(kept_blocks(depth, cut))} | failing_if(depth < cut + 2)
 
 
 def passt_grids(args: dict[str, Any], inputs: Outputs, _: Outputs | None) -> Outputs:
     rows = []
     for frames, *stride in args["cases"]:
-        config = PaSST(max_frames=frames, stride=tuple(stride))
+        config = PaSST.model_construct(max_frames=frames, stride=tuple(stride))  # also what PaSST refuses
         rows.append([frames, *stride, *config.table, *config.grid(frames)])
     return {"table": torch.tensor(rows)}
 

@@ -42,11 +42,17 @@ def watched(encoder: nn.Module, names: list[str], beginning: str) -> Outputs:
         own = name.removeprefix("input_of.").removeprefix(beginning)
         if own == "avgpool" or own == beginning.rstrip("."):
             continue
+        if not has_submodule(encoder, own):  # another part of the recorded model than its net
+            continue
         module = encoder.get_submodule(own)
         while isinstance(module, nn.Sequential):  # earmark runs the parts, so that it can stop between them
             module = module[0 if name.startswith("input_of.") else -1]
         watch(module, name, seen)
     return seen
+
+
+def has_submodule(module: nn.Module, name: str) -> bool:
+    return name in dict(module.named_modules())
 
 
 def watch(module: nn.Module, name: str, seen: Outputs) -> None:
@@ -64,7 +70,8 @@ def answered(
     seen = watched(encoder, args.get("hooks", []), beginning)
     encoding = encoder(x.transpose(1, 2))
     pooled = strided("avgpool", encoding.frames.transpose(1, 2)[:, :, None])
-    return pooled | seen | {"y": head(encoding)}
+    y = head(encoding)
+    return pooled | seen | strided("attention", y) | {"y": y}
 
 
 def attended(
@@ -72,13 +79,20 @@ def attended(
 ) -> Outputs:
     """An encoder and attention pooling; the pooled value is compared before the logit's clamp."""
     init = args["init"]
-    heads = init.get("head_num", 4 if isinstance(encoder, EfficientNet) else 1)
+    heads = n_heads(weights, "attention.")
     applied = activation(init, "att_act", "att_activation")
-    head = AttentionHead(heads=heads, attention=applied, value=applied)
+    head = AttentionHead(heads=heads, attention=applied, value=applied if heads else "sigmoid")
     n_classes = init.get("label_dim", init.get("n_class", 527))
     module = loaded(head.build(encoder.dim, encoder.frame_dim, n_classes), weights, "attention.")
     net = loaded(encoder.build(), weights, beginning)
     return answered(net, lambda encoding: module.pool(encoding.frames), args, inputs["x"], beginning)
+
+
+def n_heads(weights: Outputs, beginning: str) -> int:
+    """Of a pooling, told by its weights: the published nets have four whenever more than one is asked for."""
+    if f"{beginning}att.weight" in weights:
+        return 1
+    return sum(1 for name in weights if name.startswith(f"{beginning}att.") and name.endswith(".weight"))
 
 
 def failing() -> Outputs:
@@ -128,11 +142,11 @@ def pooling(args: dict[str, Any], inputs: Outputs, weights: Outputs | None) -> O
     """The pooling alone, on (batch dim frame 1); one with a single attention also gives its weights."""
     assert weights is not None
     init, x = args["init"], inputs["x"]
-    heads = {"MeanPooling": 0, "Attention": 1, "MHeadAttention": init.get("head_num", 4)}[args["cls"]]
+    heads = n_heads(weights, "")
     config = AttentionHead(
         heads=heads,
         attention=activation(init, "att_activation"),
-        value=activation(init, "cla_activation"),
+        value=activation(init, "cla_activation") if heads else "sigmoid",  # whatever is asked for
     )
     factor = torch.ones(1)
     if args["cls"] == "MHeadAttention" and heads == 1:  # earmark's single attention has no factor

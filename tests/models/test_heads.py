@@ -71,3 +71,12 @@ def test_a_batch_equals_its_clips_one_by_one(config: Any) -> None:
 @HEADS
 def test_its_description_survives_json(config: Any) -> None:
     assert type(config).from_json(config.to_json()) == config
+
+
+@HEADS
+def test_it_works_in_half_precision(config: Any) -> None:
+    head, given = config.build(16, 12, 5).eval(), encoding()
+    half = Encoding(frames=given.frames.bfloat16(), summary=given.summary.bfloat16())
+    logits = head.bfloat16()(half)
+    assert logits.shape == (4, 5)
+    assert bool(torch.isfinite(logits).all())

@@ -59,7 +59,7 @@ def _described(model: str) -> tuple[dict[str, Any], int, dict[str, Any]]:
 
 def _tree(name: str, values: dict[str, Any]) -> Tree:
     tree = Tree(Text(one_line(name), style="bold"))
-    for key, value in values.items():
+    for key, value in sorted(values.items(), key=lambda pair: pair[0] != "kind"):  # what it is comes first
         if isinstance(value, dict):
             tree.add(_tree(key, value))
         else:

@@ -48,8 +48,9 @@ class PoolingHeadModule(nn.Module):
     Source:
         Wang et al., arXiv:1810.09050 (the five poolings), and `NewNet` of AudioTagging Done Right (the
         mixture), with whose recorded outputs it agrees; attention by sigmoids is that of the latter's FFNet.
-        NewNet's pooling "h-att" is the linear one under another name.  Deviation: computed in float32 in any
-        precision, because half precision has no number close enough to 1.
+        NewNet's pooling "h-att" is the linear one, but for the last frames where their number is no multiple
+        of five: it leaves them out.  Deviation: computed in float32 in any precision, because half precision
+        has no number close enough to 1.
     """
 
     def __init__(self, config: PoolingHead, frame_dim: int, n_classes: int) -> None:
@@ -84,7 +85,8 @@ class PoolingHeadModule(nn.Module):
 
     def mixture(self, pooled: Float[Tensor, "batch 5 class"]) -> Float[Tensor, "batch 5 class"]:
         """How much each of the five poolings weighs for each class, in the order that `PoolingHead` has."""
-        return self.ens(pooled.transpose(1, 2)).softmax(dim=2).transpose(1, 2)
+        raw = self.ens(pooled.transpose(1, 2).to(self.ens.weight.dtype)).float()
+        return raw.softmax(dim=2).transpose(1, 2)
 
     def poolings(self, frames: Float[Tensor, "batch frame frame_dim"]) -> Float[Tensor, "batch 5 class"]:
         """The probability of each class in the whole clip by each of the five poolings."""
