@@ -120,6 +120,13 @@ def test_a_model_of_other_labels_is_counted_on_all_clips_at_once(
     assert json.loads(report.read_text())["clips"] == 50
 
 
+def test_a_model_without_a_head_can_only_be_probed(model: Tagger, tones: Path, tmp_path: Path) -> None:
+    file = tmp_path / "model.safetensors"
+    save(model.config.replace(head=None).build(), file)
+    with pytest.raises(ConfigError, match="has no head and gives embeddings only; take --probe"):
+        evaluate(str(file), data=tones, corpus="esc10")
+
+
 @REAL
 @pytest.mark.slow
 @pytest.mark.parametrize(

@@ -1,8 +1,12 @@
 """What is known of the mel filter banks without any program that computes them."""
 
+from typing import Any
+
 import pytest
 import torch
 
+from earmark.config import ConfigError
+from earmark.frontends import KaldiFbank, LogMel, MagnitudeMel, SlaneyDb
 from earmark.frontends.mel import kaldi_bank, slaney_bank, slaney_to_hz
 
 BINS = torch.arange(2049, dtype=torch.float64) * 16000 / 4096
@@ -65,3 +69,11 @@ def test_a_device_context_does_not_poison_the_cached_bank() -> None:
     with torch.device("meta"):
         bank = slaney_bank(33, 512, 16000, 20.0, 8000.0)
     assert bank.device.type == "cpu"
+
+
+@pytest.mark.parametrize("kind", [KaldiFbank, LogMel, MagnitudeMel, SlaneyDb])
+def test_a_bank_that_would_fill_the_memory_cannot_be_described(kind: Any) -> None:
+    size = {"win_length": 32768} if kind is KaldiFbank else {"n_fft": 32768}
+    kind(n_mels=600, **size)
+    with pytest.raises(ConfigError, match=r"700 bands .* 32768 samples .* at most 10000000 are allowed"):
+        kind(n_mels=700, **size)

@@ -5,8 +5,12 @@ import pytest
 import torch
 
 from earmark.config import ConfigError
+from earmark.encoders import PaSST
+from earmark.frontends import KaldiFbank
 from earmark.inference.embedding import embed
 from earmark.inference.tagging import tag
+from earmark.labels import LabelSet
+from earmark.models import TaggerConfig
 from earmark.models.ensemble import Ensemble
 from inference.sounds import RATE, make_model
 
@@ -35,6 +39,20 @@ def test_a_layer_gives_its_own_width_and_grid() -> None:
         assert frames.embeddings.shape[1] == layer.frame_dim
         spacing = layer.frame_stride * model.config.frontend.frame_seconds
         assert np.allclose(np.diff((frames.starts + frames.ends)[2:-2] / 2), spacing)
+
+
+@pytest.mark.parametrize("samples", [1, 160, 800])
+def test_a_sound_that_ends_before_the_first_center_has_one_frame_within_it(samples: int) -> None:
+    model = TaggerConfig(
+        frontend=KaldiFbank(n_mels=32, length=100),
+        encoder=PaSST(n_bands=32, max_frames=100, dim=24, depth=1, heads=3),
+        labels=LabelSet(names=("Dog", "Rain")),
+        clip_seconds=1.0,
+    ).build()
+    assert samples / RATE < model.first_frame_seconds
+    found = embed((NOISE[:samples], RATE), model=model, level="frame")
+    assert len(found.embeddings) == 1
+    assert 0 <= found.starts[0] < found.ends[0] <= samples / RATE
 
 
 @torch.inference_mode()

@@ -82,3 +82,15 @@ def test_a_sum_beyond_a_probability_gives_the_largest_logit(factor: float, sign:
     head.cla[0].bias.fill_(20.0)
     head.head_weight.fill_(factor)
     assert logits(head, frames()) == pytest.approx(sign * torch.full((2, 5), 16.1), abs=0.2)
+
+
+@pytest.mark.parametrize("heads", [0, 1, 4])
+@torch.no_grad()
+def test_certainty_has_a_finite_logit_in_half_precision(heads: int) -> None:
+    head = built(heads=heads)
+    for name, parameter in head.cla.named_parameters():
+        if name.endswith("bias"):
+            parameter.fill_(20.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = logits(head, frames())
+    assert found == pytest.approx(torch.full((2, 5), 16.0), abs=0.3)

@@ -130,6 +130,11 @@ def test_a_mask_wider_than_the_spectrogram_is_refused() -> None:
         Measurement(frontend=KALDI, corpus=ESC10, freq_mask=41)
 
 
+def test_clips_longer_than_the_front_end_takes_cannot_be_asked_for() -> None:
+    with pytest.raises(ConfigError, match=r"8000 samples give 98 frames but frontend.length is 30"):
+        Measurement(frontend=KALDI.replace(length=30), corpus=ESC10, clip_seconds=1.0)
+
+
 @pytest.fixture
 def damaged(tones: Path, tmp_path: Path) -> Path:
     """The corpus of tones with one clip that is no audio."""
@@ -213,6 +218,7 @@ def test_a_models_front_end_and_length_of_clips_are_taken(stats: Call, tones: Pa
         (["KaldiFbank", "--corpus", "esc11"], "did you mean 'esc10'"),
         (["KaldiFbank", "--corpus", "esc10", "--set", "freq_mas=3"], "did you mean 'freq_mask'"),
         (["MagnitudeMel", "--corpus", "esc10"], "nothing to measure"),
+        (["builtin,builtin", "--corpus", "esc10"], "an ensemble of several front ends"),
         (["KaldiFbank", "--corpus", "esc10"], "no table of ESC-50 or ESC-10"),
     ],
 )

@@ -45,6 +45,8 @@ def evaluate(
         raise ConfigError(f"no corpus {corpus!r}; " + did_you_mean(corpus, CORPORA, ", ".join(CORPORA) + "?"))
     set_threads(threads)
     own, tagger, chosen = own_fold(model, fold), load(model), CORPORA[corpus]
+    if not (probe or tagger.has_head):
+        raise ConfigError(f"{model} has no head and gives embeddings only; take --probe")
     last = 1 if tagger.labels.names == chosen.labels.names else chosen.n_folds
     folds = range(1, last + 1) if own is None else [own]
     splits = {number: chosen.replace(fold=number).read(data) for number in folds}

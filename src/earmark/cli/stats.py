@@ -65,6 +65,7 @@ def _measurement(name: str, corpus: str) -> Any:
     from earmark.data import CORPORA
     from earmark.frontends import FrontendConfig
     from earmark.models import load
+    from earmark.models.zoo import members_of
     from earmark.training.statistics import Measurement
 
     if corpus not in CORPORA:
@@ -72,6 +73,8 @@ def _measurement(name: str, corpus: str) -> Any:
     kinds = {kind.__name__: kind for kind in get_args(get_args(FrontendConfig)[0])}
     if name in kinds:
         return Measurement(frontend=kinds[name](), corpus=CORPORA[corpus])
+    if members_of(name) is not None:
+        raise ConfigError(f"{name} is an ensemble of several front ends; name one of its members")
     try:
         model = load(name).config
     except ConfigError as error:

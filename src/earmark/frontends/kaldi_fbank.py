@@ -7,7 +7,7 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from earmark.frontends.mel import kaldi_bank
+from earmark.frontends.mel import check_sizes, kaldi_bank
 from earmark.frontends.normalized import Normalized, NormalizedFrontend
 
 
@@ -42,6 +42,7 @@ class KaldiFbank(Normalized):
 
     @model_validator(mode="after")
     def _check(self) -> "KaldiFbank":
+        check_sizes(self.n_mels, self.n_fft, self.win_length)
         if self.fmin >= self.sample_rate / 2:
             raise ValueError(
                 f"fmin is {self.fmin:g} Hz but the bands end at {self.sample_rate / 2:g} Hz, half the sample "

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from earmark.config import Frozen
-from earmark.frontends.mel import kaldi_bank
+from earmark.frontends.mel import check_sizes, kaldi_bank
 
 
 class LogMel(Frozen):
@@ -53,10 +53,7 @@ class LogMel(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> "LogMel":
-        if self.win_length > self.n_fft:
-            raise ValueError(
-                f"win_length is {self.win_length} but n_fft is {self.n_fft}; it must not be longer"
-            )
+        check_sizes(self.n_mels, self.n_fft, self.win_length)
         if not self.fmin < self.fmax <= self.sample_rate / 2:
             raise ValueError(
                 f"fmin {self.fmin} and fmax {self.fmax} Hz do not fit a sample rate of {self.sample_rate} "

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from earmark.config import Frozen
-from earmark.frontends.mel import kaldi_bank
+from earmark.frontends.mel import check_sizes, kaldi_bank
 
 _LEAST_DEVIATION = 1e-3  # of a clip; below is the rounding of float32, as in digital silence
 
@@ -46,10 +46,7 @@ class MagnitudeMel(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> "MagnitudeMel":
-        if self.win_length > self.n_fft:
-            raise ValueError(
-                f"win_length is {self.win_length} but n_fft is {self.n_fft}; it must not be longer"
-            )
+        check_sizes(self.n_mels, self.n_fft, self.win_length)
         return self
 
     @property

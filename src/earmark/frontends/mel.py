@@ -7,6 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+MOST_WEIGHTS = 10_000_000
+"""Of a bank: 256 bands of 65536 samples are 8.4 million."""
+
 _SLANEY_STEP = math.log(6.4) / 27.0  # of the natural logarithm of frequency, above 1000 Hz
 
 
@@ -102,6 +105,25 @@ def _hz_to_slaney(frequency: float) -> float:
     if frequency < 1000.0:
         return frequency * 3.0 / 200.0
     return 15.0 + math.log(frequency / 1000.0) / _SLANEY_STEP
+
+
+def check_sizes(n_mels: int, n_fft: int, win_length: int) -> None:
+    """Refuse a description whose window is longer than its transform, or whose bank would fill the memory.
+
+    Raises:
+        ValueError: `win_length` is above `n_fft`, or bands times bins are more than `MOST_WEIGHTS`.
+
+    Example:
+        >>> check_sizes(256, 65536, 800)
+    """
+    if win_length > n_fft:
+        raise ValueError(f"win_length is {win_length} but n_fft is {n_fft}; it must not be longer")
+    weights = n_mels * (n_fft // 2 + 1)
+    if weights > MOST_WEIGHTS:
+        raise ValueError(
+            f"{n_mels} bands of a transform of {n_fft} samples make {weights} weights; at most "
+            f"{MOST_WEIGHTS} are allowed; take fewer bands or a shorter transform"
+        )
 
 
 def _check_edges(fmin: float, fmax: float, sample_rate: int) -> None:

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from earmark.frontends.mel import slaney_bank
+from earmark.frontends.mel import check_sizes, slaney_bank
 from earmark.frontends.normalized import Normalized, NormalizedFrontend
 
 
@@ -49,10 +49,7 @@ class SlaneyDb(Normalized):
 
     @model_validator(mode="after")
     def _check(self) -> "SlaneyDb":
-        if self.win_length > self.n_fft:
-            raise ValueError(
-                f"win_length is {self.win_length} but n_fft is {self.n_fft}; it must not be longer"
-            )
+        check_sizes(self.n_mels, self.n_fft, self.win_length)
         return self
 
     @property

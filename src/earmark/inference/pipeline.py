@@ -160,7 +160,8 @@ class Batcher:
         centers = window.start / rate + self._give.first + self._give.spacing * np.arange(len(value))
         kept = (centers >= window.fresh / rate) & (centers < window.stop / rate)
         if not kept.any() and window.fresh == row.start:
-            kept[0] = True  # a sound shorter than a frame still has one
+            kept[0] = True  # a sound that ends before the first center still has a frame, in its own middle
+            centers[0] = (window.fresh + window.stop) / 2 / rate
         row.frames.append(value[kept])
         row.centers.append(centers[kept])
 

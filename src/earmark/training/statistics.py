@@ -53,6 +53,8 @@ class Measurement(Frozen):
                 "it must not be greater"
             )
         without_normalization(self.frontend)
+        if self.clip_seconds is not None:
+            self.frontend.n_frames(round(self.clip_seconds * self.frontend.sample_rate))  # refuses too many
         return self
 
 

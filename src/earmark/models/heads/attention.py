@@ -49,7 +49,8 @@ class AttentionHeadModule(nn.Module):
     Source:
         Gong et al., arXiv:2102.01243, section III: `MeanPooling`, `Attention` and `MHeadAttention`.
         Deviation: it gives logits, of the pooled probability clamped to [1e-7, 1 - 1e-7] as the published
-        losses clamp it; the factors of the heads are free, so that their sum may leave that range.
+        losses clamp it; the factors of the heads are free, so that their sum may leave that range.  Computed
+        in float32 in any precision: bfloat16 rounds 1 - 1e-7 to 1, whose logit is infinite.
     """
 
     def __init__(self, config: AttentionHead, frame_dim: int, n_classes: int) -> None:
@@ -89,14 +90,14 @@ class AttentionHeadModule(nn.Module):
         self, att: nn.Module, grid: Float[Tensor, "batch dim frame 1"]
     ) -> Float[Tensor, "batch class frame"]:
         """How much each frame counts for each class; they sum to 1 over time."""
-        weights = activated(att(grid)[..., 0], self.config.attention).clamp(EDGE, 1 - EDGE)
+        weights = activated(att(grid)[..., 0].float(), self.config.attention).clamp(EDGE, 1 - EDGE)
         return weights / weights.sum(dim=2, keepdim=True)
 
     def values(
         self, cla: nn.Module, grid: Float[Tensor, "batch dim frame 1"]
     ) -> Float[Tensor, "batch class frame"]:
         """Each class in each frame."""
-        return activated(cla(grid)[..., 0], self.config.value)
+        return activated(cla(grid)[..., 0].float(), self.config.value)
 
 
 def several(layer: nn.Module) -> list[nn.Module]:
