@@ -131,3 +131,13 @@ def test_waveforms_are_mixed_by_their_share_and_have_no_mean() -> None:
     torch.testing.assert_close(mixed, expected - expected.mean())
     assert len(mix_waveforms(short, long, 0.75)) == 300
     torch.testing.assert_close(mix_waveforms(long, short, 1.0), long - long.mean())
+
+
+@pytest.mark.parametrize("mask_with", ["mean", "zero"])
+def test_masked_cells_become_what_the_recipe_says(mask_with: str) -> None:
+    augment = Augment(freq_mask=40, time_mask=60, n_masks=1, mask_with=mask_with)
+    masked, _ = augment_features(features(), torch.eye(6), augment, (4.5, 5.0), draws())
+    hit = (masked - features()).abs() > 1e-4
+    expected = float(features().mean()) if mask_with == "mean" else 4.5 / 5.0
+    assert bool(hit.any())
+    torch.testing.assert_close(masked[hit], torch.full_like(masked[hit], expected), atol=1e-4, rtol=1e-4)

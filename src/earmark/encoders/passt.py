@@ -92,8 +92,8 @@ class PaSST(EncoderDescription):
 
     @property
     def longest(self) -> int | None:
-        """The longest input in frames; None if there is a rule for longer ones."""
-        if self.long_input != "error":
+        """The longest input of which everything is heard, in frames; None where the table is interpolated."""
+        if self.long_input == "interpolate":
             return None
         return self.table[1] * self.stride[1] + self.patch - 1
 

@@ -209,7 +209,7 @@ def augment_features(
     if augment.mixup:
         log_mel, targets = mix(log_mel, targets, augment.mixup, generators)
     features = (log_mel + offset) / factor
-    fill = float(features.mean())
+    fill = float(features.mean()) if augment.mask_with == "mean" else offset / factor
     for _ in range(augment.n_masks):
         features = spec_augment(
             features,

@@ -35,6 +35,8 @@ class Augment(Frozen):
         freq_mask: widest SpecAugment mask in bands.
         time_mask: widest SpecAugment mask in frames.
         n_masks: how many masks of each kind.
+        mask_with: what masked cells become: the batch's mean, or 0 before the front end's normalization, as in
+            the published recipes.
         shared_masks: all clips of a batch get the same masks, as in PaSST's own training environments.
     """
 
@@ -48,6 +50,7 @@ class Augment(Frozen):
     freq_mask: int = Field(default=0, ge=0)
     time_mask: int = Field(default=0, ge=0)
     n_masks: int = Field(default=1, ge=0)
+    mask_with: Literal["mean", "zero"] = "mean"
     shared_masks: bool = False
 
 
