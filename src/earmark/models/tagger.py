@@ -60,8 +60,8 @@ class TaggerConfig(Frozen):
         if frames < self.encoder.min_frames:
             raise ValueError(
                 f"clip_seconds is {self.clip_seconds:g}, which is {frames} frames, but the encoder needs "
-                f"{self.encoder.min_frames}; take longer clips, a front end that fills up to a fixed length, or "
-                "an encoder built for fewer frames"
+                f"{self.encoder.min_frames}; take longer clips, a front end that fills up to a fixed length, "
+                "or an encoder built for fewer frames"
             )
         if self.head is not None and not self.labels.names:
             raise ValueError("a head needs labels; give labels, or head=None for an embedding model")

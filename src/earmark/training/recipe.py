@@ -35,8 +35,7 @@ class Augment(Frozen):
         freq_mask: widest SpecAugment mask in bands.
         time_mask: widest SpecAugment mask in frames.
         n_masks: how many masks of each kind.
-        mask_with: what masked cells become: the batch's mean, or 0 before the front end's normalization, as in
-            the published recipes.
+        mask_with: what masked cells become: the batch's mean, or 0 before normalization, as published.
         shared_masks: all clips of a batch get the same masks, as in PaSST's own training environments.
     """
 
