@@ -28,3 +28,9 @@ def test_clips_beyond_the_time_table_are_refused_even_where_the_net_would_cut_th
 
 def test_clips_beyond_the_time_table_are_heard_where_it_is_interpolated() -> None:
     assert describe(frontend=LogMel(), encoder=PaSST(long_input="interpolate", **SMALL), clip_seconds=60.0)
+
+
+def test_a_giant_is_refused_before_it_takes_memory() -> None:
+    giant = PaSST(dim=16384, depth=64, heads=16)
+    with pytest.raises(ConfigError, match="parameters; at most 4,000,000,000"):
+        describe(frontend=LogMel(), encoder=giant).build()

@@ -8,11 +8,14 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from earmark.config import Frozen
+from earmark.config import ConfigError, Frozen
 from earmark.encoders import EncoderConfig, Encoding
 from earmark.frontends import FrontendConfig
 from earmark.labels import LabelSet
 from earmark.models.heads import HeadConfig, LinearHead
+
+MAX_PARAMETERS = 4_000_000_000
+"""The largest model that is built, 16 GB of memory; the largest published one has 0.3 thousand million."""
 
 
 class TaggerConfig(Frozen):
@@ -68,7 +71,17 @@ class TaggerConfig(Frozen):
         return self
 
     def build(self) -> "Tagger":
-        """The model, freshly initialized from torch's global generator."""
+        """The model, freshly initialized from torch's global generator.
+
+        Raises:
+            ConfigError: it would have more than `MAX_PARAMETERS` parameters; nothing was allocated.
+        """
+        count = Tagger(self, hollow=True).count_parameters()
+        if count > MAX_PARAMETERS:
+            raise ConfigError(
+                f"this description has {count:,} parameters; at most {MAX_PARAMETERS:,} are built: take "
+                "a smaller width or depth"
+            )
         return Tagger(self)
 
 
