@@ -18,6 +18,7 @@ from earmark.frontends import LogMel
 from earmark.labels import LabelSet
 from earmark.models import LinearHead, Tagger, TaggerConfig, save
 from earmark.models.audioset import audioset_labels
+from earmark.models.catalog import BY_NAME
 
 DATA = os.environ.get("EARMARK_DATA")
 MN04 = "weights/efficientat_mn04/mn04_as_mAP_432.pt"
@@ -118,6 +119,22 @@ def test_a_model_of_other_labels_is_counted_on_all_clips_at_once(
     save(model, file)
     assert evaluate(str(file), data=tones, corpus="esc10", out=report) == 0
     assert json.loads(report.read_text())["clips"] == 50
+
+
+def test_a_model_that_may_know_the_clips_by_heart_is_counted_on_the_fold_it_never_saw(
+    model: Tagger, tones: Path, tmp_path: Path
+) -> None:
+    file, report = tmp_path / "model.safetensors", tmp_path / "report.json"
+    known = model.config.replace(labels=CORPORA["esc50"].labels).build()
+    save(known, file)
+    with pytest.raises(ConfigError, match="does not say from which folds it learned"):
+        evaluate(str(file), data=tones, corpus="esc10")
+    save(known, file, {"fold": 3})  # as a published model's conversion says it
+    assert evaluate(str(file), data=tones, corpus="esc10", out=report) == 0
+    assert json.loads(report.read_text())["clips"] == 10
+    with pytest.raises(ConfigError, match="has learned from fold 1"):
+        evaluate(str(file), data=tones, corpus="esc10", fold=1)
+    assert [BY_NAME[f"passt-s.esc50-fold{fold}"].fold for fold in range(1, 6)] == [1, 2, 3, 4, 5]
 
 
 def test_a_model_without_a_head_can_only_be_probed(model: Tagger, tones: Path, tmp_path: Path) -> None:

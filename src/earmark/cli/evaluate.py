@@ -29,8 +29,8 @@ def evaluate(
         model: a name, a checkpoint file or a run folder.
         data: folder of the corpus.
         corpus: builtin, esc10 or esc50.
-        fold: the held-out fold; by default the one that the model's own recipe held out; else all where the
-            model has other labels than the corpus and so never saw it, else the first.
+        fold: the held-out fold; by default the one that the model's own recipe held out, or all where the
+            model has other labels than the corpus and so never saw it.
         probe: instead of the model's own tags, count those of logistic regression on its frozen embeddings,
             learned anew from the other folds.
         out: also write the report there, as JSON.
@@ -47,8 +47,12 @@ def evaluate(
     own, tagger, chosen = own_fold(model, fold), load(model), CORPORA[corpus]
     if not (probe or tagger.has_head):
         raise ConfigError(f"{model} has no head and gives embeddings only; take --probe")
-    last = 1 if tagger.labels.names == chosen.labels.names else chosen.n_folds
-    folds = range(1, last + 1) if own is None else [own]
+    if own is None and any(tagger.labels.names == known.labels.names for known in CORPORA.values()):
+        raise ConfigError(
+            f"{model} has a corpus's own labels and does not say from which folds it learned; "
+            "give the one that it never saw with --fold"
+        )
+    folds = range(1, chosen.n_folds + 1) if own is None else [own]
     splits = {number: chosen.replace(fold=number).read(data) for number in folds}
     tree, failed = probed(tagger, splits) if probe else tagged(tagger, splits)
     if out is not None:
@@ -85,7 +89,8 @@ def own_fold(model: str, asked: int | None) -> int | None:
     """The one fold to count on, or None where neither the model nor the caller names one.
 
     The corpora at hand share ESC-50's folds, so a model of ours must be counted on the fold that its own
-    recipe held out: on any other it would be asked what it has learned by heart.
+    recipe held out, and a published one on the fold that its authors held out: on any other it would be
+    asked what it has learned by heart.
 
     Raises:
         ConfigError: another fold is asked for.
@@ -100,7 +105,7 @@ def own_fold(model: str, asked: int | None) -> int | None:
         provenance = {}
     recipe = provenance.get("recipe")
     corpus = recipe.get("corpus") if isinstance(recipe, dict) else None
-    own = corpus.get("fold") if isinstance(corpus, dict) else None
+    own = corpus.get("fold") if isinstance(corpus, dict) else provenance.get("fold")
     if asked is not None and isinstance(own, int) and asked != own:
         raise ConfigError(f"{model} has learned from fold {asked}; the fold that it never saw is {own}")
     return own if asked is None else asked

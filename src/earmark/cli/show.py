@@ -35,6 +35,9 @@ def show(model: str = "builtin", /) -> int:
     labels = config.pop("labels")
     console.print(_tree(model, {**config, "parameters": f"{parameters:,}"}))
     console.print(_tree("provenance", provenance))
+    if not labels["names"]:
+        console.print("no labels: it gives embeddings")
+        return 0
     rule = "one of them holds" if labels["exclusive"] else "several may hold"
     console.print(f"{len(labels['names'])} labels, {rule}:")
     console.print(_columns(labels["names"]))

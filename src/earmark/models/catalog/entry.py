@@ -23,6 +23,7 @@ class Published(Frozen):
         size: bytes of the file, if known.
         sha256: of the file, if known.  Hardly any authors publish one; those here are what other users of the
             files report.
+        fold: the fold of the corpus that it never saw, where it is one of several; its score is of that fold.
         license: of the weights.
     """
 
@@ -36,4 +37,5 @@ class Published(Frozen):
     settings: tuple[str, ...] = ()
     size: int | None = Field(default=None, gt=0)
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    fold: int | None = Field(default=None, gt=0)
     license: str = "Apache-2.0"

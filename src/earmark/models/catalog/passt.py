@@ -14,7 +14,7 @@ def _passt(name: str, path: str, score: float, **more: Any) -> Published:
 
 def _esc50(fold: int, score: float, sha256: str) -> Published:
     path = f"v.0.0.6/esc50-passt-s-n-f128-p16-s10-fold{fold}-acc.{score * 1000:.0f}.pt"
-    facts = {"metric": "accuracy", "classes": 50, "size": ESC50_BYTES, "sha256": sha256}
+    facts = {"metric": "accuracy", "classes": 50, "fold": fold, "size": ESC50_BYTES, "sha256": sha256}
     return _passt(f"s.esc50-fold{fold}", path, score, **facts)
 
 
