@@ -208,7 +208,7 @@ def test_dropout_and_patchout_are_for_training_alone(change: dict[str, object]) 
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"heads": 5}, "dim 768 is no multiple of heads"),
+        ({"heads": 5}, "dim is 768 but heads is 5"),
         ({"stride": (0, 10)}, "1 or more"),
         ({"max_frames": 9}, "12 x 0 patches"),
         ({"max_frames": 1_000_000, "stride": (1, 1)}, "113 x 999985 patches"),

@@ -27,6 +27,7 @@ from earmark.encoders import (
     ResNet,
     Transformer,
 )
+from earmark.encoders.sequence import frames_first
 
 
 class Case(NamedTuple):
@@ -55,7 +56,7 @@ def filtered(encoder: Any, features: Tensor) -> Tensor:
 
 
 def convolved(encoder: Any, features: Tensor) -> Tensor:
-    return encoder.convolve(encoder.config.frames_first(features)).transpose(1, 2)
+    return encoder.convolve(frames_first(features, encoder.config)).transpose(1, 2)
 
 
 def embedded(encoder: Any, features: Tensor) -> Tensor:
@@ -235,6 +236,14 @@ def test_every_parameter_gets_a_gradient(case: Case) -> None:
     (encoding.summary.square().sum() + encoding.frames.square().sum()).backward()
     without = [name for name, p in encoder.named_parameters() if p.grad is None or not bool(p.grad.any())]
     assert not without
+
+
+@ENCODERS
+def test_another_number_of_bands_is_a_sentence_with_both_numbers(case: Case) -> None:
+    taken = case.config.n_bands
+    words = rf"got {taken + 1} bands x {case.frames} .*takes {taken} band"
+    with pytest.raises(ValueError, match=words):
+        case.config.build().eval()(torch.zeros(1, taken + 1, case.frames))
 
 
 @ENCODERS

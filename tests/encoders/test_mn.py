@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from earmark.encoders import MN, DyMN
+from earmark.encoders.convolution import divisible
 from earmark.encoders.dynamic_unit import ContextGenerator, DynamicConv, DynamicReLU
-from earmark.encoders.mobilenet import Unit, divisible
+from earmark.encoders.mobilenet import Unit
 from earmark.encoders.squeeze_excitation import Merge, SqueezeExcitation
 from earmark.models.heads import ConvolutionalHead, MlpHead, MultiheadAttentionHead
 

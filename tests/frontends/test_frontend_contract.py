@@ -67,6 +67,19 @@ def test_silence_is_finite(config: Any) -> None:
 
 
 @FRONTENDS
+@pytest.mark.parametrize("training", [False, True])
+def test_it_computes_in_float32_when_a_model_is_turned_into_bfloat16(config: Any, training: bool) -> None:
+    """Only the window and the mel bank are rounded, to 8 bits."""
+    found: list[Tensor] = []
+    for frontend in (config.build(), config.build().bfloat16()):
+        torch.manual_seed(0)
+        found.append(frontend.train(training)(waveform(8000)))
+    exact, rounded = found
+    assert rounded.dtype == torch.float32
+    assert (rounded - exact).abs().mean() < 0.02
+
+
+@FRONTENDS
 def test_its_description_survives_json(config: Any) -> None:
     assert type(config).from_json(config.to_json()) == config
 

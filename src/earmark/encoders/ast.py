@@ -7,8 +7,8 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from earmark.encoders.encoding import EncoderDescription, Encoding, Layer, layers_until
-from earmark.encoders.layers import Block, init_transformer, trunc_normal
+from earmark.encoders.encoding import EncoderDescription, Encoding, Layer, check_size, layers_until
+from earmark.encoders.layers import Block, check_heads, init_transformer, trunc_normal
 from earmark.encoders.patchout import Patchout, drop_patches
 from earmark.encoders.position_grid import resize_grid
 
@@ -73,8 +73,7 @@ class AST(EncoderDescription):
 
     @model_validator(mode="after")
     def _check(self) -> "AST":
-        if self.dim % self.heads:
-            raise ValueError(f"dim {self.dim} is no multiple of heads, {self.heads}; change either")
+        check_heads(self.dim, self.heads)
         if self.distilled and self.pool == "class_and_first_patch":
             raise ValueError("pool class_and_first_patch is for distilled=False; take pool summary")
         if min(self.stride) < 1:
@@ -135,7 +134,10 @@ SIZES: dict[str, dict[str, Any]] = {
     "base224": {"dim": 768, "heads": 12},
     "base384": {"dim": 768, "heads": 12},
 }
-"""The published sizes, by the name of the DeiT that each starts from: `AST(**SIZES["tiny224"])`."""
+"""The published sizes, by the name of the DeiT that each starts from: `AST(**SIZES["tiny224"])`.
+
+base224 and base384 differ only in what they were pretrained on: images of 224 or of 384 pixels a side.
+"""
 
 
 class ASTEncoder(nn.Module):
@@ -184,8 +186,8 @@ class ASTEncoder(nn.Module):
             says.
 
         Raises:
-            ValueError: another number of frames under `other_lengths="error"`, or too few for a patch; or no
-                such layer.
+            ValueError: another number of bands, or of frames (`other_lengths="error"`), too few for a patch,
+                or no such layer.
         """
         until = layers_until(layer, len(self.blocks))
         grid = self.patches(features) + self.positions(features.shape[2])
@@ -212,14 +214,8 @@ class ASTEncoder(nn.Module):
 
     def patches(self, features: Float[Tensor, "batch band frame"]) -> Float[Tensor, "batch dim row column"]:
         """Cut the spectrogram into patches and project each to a token, without positions."""
-        config, (bands, frames) = self.config, features.shape[1:]
-        longest = config.longest
-        if bands != config.n_bands or frames < config.min_frames or (longest and frames > longest):
-            allowed = f"{config.min_frames} to {longest}" if longest else f"{config.min_frames} or more"
-            raise ValueError(
-                f"AST got {bands} bands x {frames} frames; this one takes {config.n_bands} bands and "
-                f"{allowed} frames; pad or cut the features, or set other_lengths"
-            )
+        remedy = "pad or cut the features, or set other_lengths"
+        check_size(features, self.config, self.config.longest, remedy)
         return self.patch_embed["proj"](features[:, None])
 
     def positions(self, n_frames: int) -> Float[Tensor, "1 dim row column"]:

@@ -8,9 +8,10 @@ from torch import Tensor
 
 from earmark.encoders.conv_stack import ConvStack, ConvStackModule
 from earmark.encoders.encoding import Encoding, Layer, layers_until
-from earmark.encoders.sequence import plain_layer, with_mean
+from earmark.encoders.layers import check_heads
+from earmark.encoders.sequence import frames_first, plain_layer, with_mean
 from earmark.encoders.sinusoid import Sinusoid
-from earmark.encoders.transformer import PostNormLayer, check_heads, init_xavier
+from earmark.encoders.transformer import PostNormLayer, init_xavier
 
 LOUDER = 8.0
 """What the spectrogram is multiplied by before the sinusoid is added to it."""
@@ -90,7 +91,7 @@ class CNNTransformerEncoder(ConvStackModule):
         """
         n_conv = len(self.conv)
         until = layers_until(layer, n_conv + self.config.depth)
-        sequence = self.config.frames_first(features)
+        sequence = frames_first(features, self.config)
         if self.config.positions == "spectrogram":
             sequence = LOUDER * sequence + self.positional_encoding(sequence)
         sequence = self.convolve(sequence, until)

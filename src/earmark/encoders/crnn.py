@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from earmark.encoders.conv_stack import ConvStack, ConvStackModule
 from earmark.encoders.encoding import Encoding, Layer, layers_until
-from earmark.encoders.sequence import plain_layer, with_mean
+from earmark.encoders.sequence import frames_first, plain_layer, with_mean
 
 
 class CRNN(ConvStack):
@@ -74,7 +74,7 @@ class CRNNEncoder(ConvStackModule):
             ValueError: another number of bands, too few frames, or no such layer.
         """
         until = layers_until(layer, len(self.conv) + 1)
-        columns = self.convolve(self.config.frames_first(features), until)
+        columns = self.convolve(frames_first(features, self.config), until)
         if until <= len(self.conv):
             return with_mean(columns)
         return with_mean(self.dropout(self.gru(self.dropout(columns))[0]))

@@ -173,7 +173,7 @@ class DBERTEncoder(nn.Module):
         self.c_heads = nn.ModuleList(CosineHead(n, frame, summary) for n in clusters.conv)
         self.o_heads = nn.ModuleList(CosineHead(n, frame, summary) for n in clusters.output)
 
-    def forward(self, features: Float[Tensor, "batch 1 sample"], layer: int | None = None) -> Encoding:
+    def forward(self, features: Float[Tensor, "batch band sample"], layer: int | None = None) -> Encoding:
         """Encode a batch of waveforms.
 
         Args:
@@ -188,12 +188,19 @@ class DBERTEncoder(nn.Module):
         """
         return self.contextualize(self.conv_features(features), layer=layer)
 
-    def conv_features(self, features: Float[Tensor, "batch 1 sample"]) -> Float[Tensor, "batch frame conv"]:
+    def conv_features(
+        self, features: Float[Tensor, "batch band sample"]
+    ) -> Float[Tensor, "batch frame conv"]:
         """What the convolutions give, before the projection.
 
         Raises:
-            ValueError: too few samples for a frame.
+            ValueError: more than one band, or too few samples for a frame.
         """
+        if features.shape[1] != self.config.n_bands:
+            raise ValueError(
+                f"DBERT got {features.shape[1]} bands x {features.shape[2]} samples; it takes "
+                f"{self.config.n_bands} band, the waveform; give it what a RawWaveform gives"
+            )
         if features.shape[2] < self.config.min_frames:
             raise ValueError(
                 f"dBERT got {features.shape[2]} samples; its first frame takes {self.config.min_frames}; "

@@ -6,16 +6,15 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
+from earmark.encoders.convolution import divisible, pooled
 from earmark.encoders.dynamic_unit import DynamicConv, DynamicUnit
-from earmark.encoders.encoding import Encoding, layers_until
+from earmark.encoders.encoding import Encoding, check_size, layers_until
 from earmark.encoders.mobilenet import (
     MobileNet,
     PlainUnit,
     Unit,
-    divisible,
     init_mobilenet,
     normalized,
-    pooled,
 )
 
 
@@ -94,8 +93,7 @@ class DyMNEncoder(nn.Module):
         Raises:
             ValueError: another number of bands, or no such layer.
         """
-        if features.shape[1] != self.config.n_bands:
-            raise ValueError(f"DyMN got {features.shape[1]} bands; it takes {self.config.n_bands}")
+        check_size(features, self.config)
         steps = [self.in_c, *self.layers, self.out_c]
         grid = features[:, None]
         for step in steps[: layers_until(layer, len(steps))]:

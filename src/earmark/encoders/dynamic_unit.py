@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from earmark.encoders.mobilenet import Unit, norm
+from earmark.encoders.convolution import norm
+from earmark.encoders.mobilenet import Unit
 
 KERNELS = 4
 LINES = 2

@@ -8,9 +8,8 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from earmark.encoders.convolution import ImageNet, init_convolution
-from earmark.encoders.encoding import Encoding, Layer, layers_until
-from earmark.encoders.mobilenet import divisible, norm, pooled
+from earmark.encoders.convolution import ImageNet, divisible, init_convolution, norm, pooled
+from earmark.encoders.encoding import Encoding, Layer, check_size, layers_until
 
 SIZES = (
     (1.0, 1.0, 224),
@@ -196,14 +195,10 @@ class EfficientNetEncoder(nn.Module):
             Frames hold the mean over bands; the summary holds their mean over time.
 
         Raises:
-            ValueError: too few bands or frames for one encoded frame; or no such layer.
+            ValueError: another number of bands, too few frames for one encoded frame, or no such layer.
         """
         until = layers_until(layer, len(self._blocks))
-        if min(features.shape[1:]) < self.config.min_frames:
-            raise ValueError(
-                f"EfficientNet-b{self.config.b} got {features.shape[1]} bands x {features.shape[2]} frames; "
-                f"it takes at least {self.config.min_frames} of both"
-            )
+        check_size(features, self.config)
         grid = nn.functional.silu(self._bn0(self._conv_stem(features[:, None])))
         for block in self._blocks[:until]:
             grid = block(grid)

@@ -1,6 +1,6 @@
 """What every encoder returns."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -74,6 +74,60 @@ class EncoderDescription(Frozen):
     def longest(self) -> int | None:
         """The longest input, in feature frames; None if there is no bound."""
         return None
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """A description that says how large its input is."""
+
+    @property
+    def n_bands(self) -> int:
+        """Bands that it takes."""
+        ...
+
+    @property
+    def min_frames(self) -> int:
+        """The shortest input, in feature frames."""
+        ...
+
+
+def check_size(
+    features: Float[Tensor, "*batch band frame"],
+    config: Sized,
+    longest: int | None = None,
+    remedy: str = "pad or cut the features",
+) -> None:
+    """Refuse features of another size than an encoder takes.
+
+    Args:
+        features: what the encoder got.
+        config: the encoder's description.
+        longest: the longest input, in feature frames; None if there is no bound.
+        remedy: what to do about a wrong number of frames.
+
+    Raises:
+        ValueError: another number of bands, or too few or too many frames.
+
+    Example:
+        >>> import torch
+        >>> from earmark.encoders import ResidualCNN
+        >>> check_size(torch.zeros(1, 40, 9), ResidualCNN())     # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ValueError: ResidualCNN got 40 bands x 9 frames; it takes 64 bands and at least 1 frames; ...
+    """
+    bands, frames = features.shape[-2:]
+    shortest = config.min_frames
+    if bands != config.n_bands:
+        remedy = "give it features of a front end with as many bands"
+    elif shortest <= frames and (longest is None or frames <= longest):
+        return
+    allowed = f"at least {shortest}"
+    if longest is not None:
+        allowed = f"{shortest} to {longest}" if shortest < longest else f"{longest}"
+    raise ValueError(
+        f"{type(config).__name__} got {bands} bands x {frames} frames; it takes {config.n_bands} bands and "
+        f"{allowed} frames; {remedy}"
+    )
 
 
 def layers_until(layer: int | None, count: int) -> int:

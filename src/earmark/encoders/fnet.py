@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from earmark.encoders.encoding import Encoding, Layer, layers_until
-from earmark.encoders.sequence import SequenceEncoder, plain_layer, with_mean
+from earmark.encoders.sequence import SequenceEncoder, frames_first, plain_layer, with_mean
 
 EPS = 1e-12
 
@@ -83,7 +83,7 @@ class FNetEncoder(nn.Module):
 
     def embed(self, features: Float[Tensor, "batch band frame"]) -> Float[Tensor, "batch frame dim"]:
         """Project each frame by itself: what the first layer gets."""
-        return self.input(self.config.frames_first(features))
+        return self.input(frames_first(features, self.config))
 
 
 class FrameInput(nn.Module):

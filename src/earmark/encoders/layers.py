@@ -132,3 +132,13 @@ def init_transformer(module: nn.Module) -> None:
 def trunc_normal(*shape: int) -> nn.Parameter:
     """A learned table drawn from a truncated normal of deviation 0.02."""
     return nn.Parameter(nn.init.trunc_normal_(torch.empty(*shape), std=0.02))
+
+
+def check_heads(dim: int, heads: int) -> None:
+    """Refuse a width that heads do not divide.
+
+    Raises:
+        ValueError: `dim` is no multiple of `heads`.
+    """
+    if dim % heads:
+        raise ValueError(f"dim is {dim} but heads is {heads}; dim must be a multiple of heads")

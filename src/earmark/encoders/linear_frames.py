@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from earmark.encoders.encoding import Encoding, Layer, layers_until
-from earmark.encoders.sequence import SequenceEncoder, plain_layer, with_mean
+from earmark.encoders.sequence import SequenceEncoder, frames_first, plain_layer, with_mean
 
 
 class LinearFrames(SequenceEncoder):
@@ -69,7 +69,7 @@ class LinearFramesEncoder(nn.Module):
             ValueError: another number of bands, or no such layer.
         """
         until = layers_until(layer, len(self.config.layers))
-        sequence = self.linear[0](self.dropout(self.config.frames_first(features)))
+        sequence = self.linear[0](self.dropout(frames_first(features, self.config)))
         for stage in range(1, until):
             norm, linear = self.linear[2 * stage - 1], self.linear[2 * stage]
             sequence = linear(norm(self.dropout(sequence)))

@@ -6,14 +6,14 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from earmark.encoders.encoding import Encoding, layers_until
+from earmark.encoders.convolution import pooled
+from earmark.encoders.encoding import Encoding, check_size, layers_until
 from earmark.encoders.mobilenet import (
     MobileNet,
     PlainUnit,
     Unit,
     init_mobilenet,
     normalized,
-    pooled,
     table,
 )
 from earmark.encoders.squeeze_excitation import Axis, Merge, SqueezeExcitation
@@ -135,11 +135,5 @@ class MNEncoder(nn.Module):
             ValueError: another number of bands, or of frames where excitation along time fixes it; or no such
                 layer.
         """
-        bands, frames = features.shape[1:]
-        fixed = self.config.longest
-        if bands != self.config.n_bands or fixed not in (None, frames):
-            raise ValueError(
-                f"MN got {bands} bands x {frames} frames; it takes {self.config.n_bands} bands and "
-                f"{fixed or 'any number of'} frames"
-            )
+        check_size(features, self.config, self.config.longest)
         return pooled(self.features[: layers_until(layer, len(self.features))](features[:, None]))

@@ -7,7 +7,8 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from earmark.encoders.encoding import EncoderDescription, Encoding, Layer
+from earmark.encoders.convolution import divisible, norm
+from earmark.encoders.encoding import EncoderDescription, Layer
 
 Stride = Annotated[int, Field(ge=1, le=4)]
 
@@ -76,17 +77,6 @@ class Unit(NamedTuple):
     def activation(self) -> nn.Module:
         """A new module of its activation."""
         return nn.Hardswish() if self.hard else nn.ReLU()
-
-
-def divisible(channels: float | int) -> int:
-    """The nearest multiple of 8, at least 8, and not less than nine tenths.
-
-    Example:
-        >>> divisible(16 * 0.1), divisible(24 * 0.4), divisible(12)
-        (8, 16, 16)
-    """
-    nearest = max(8, int(channels + 4) // 8 * 8)
-    return nearest + 8 if nearest < 0.9 * channels else nearest
 
 
 class MobileNet(EncoderDescription):
@@ -163,11 +153,6 @@ def normalized(conv: nn.Conv2d, activation: nn.Module | None = None) -> nn.Seque
     return nn.Sequential(conv, norm(conv.out_channels), *([activation] if activation else []))
 
 
-def norm(channels: int) -> nn.BatchNorm2d:
-    """Batch norm with the constants of these nets."""
-    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
-
-
 class PlainUnit(nn.Module):
     """An inverted residual: expand, convolve each channel by itself, project, and add the input.
 
@@ -195,12 +180,6 @@ class PlainUnit(nn.Module):
     def forward(self, grid: Float[Tensor, "batch dim row column"]) -> Float[Tensor, "batch out row2 column2"]:
         """Transform a map, and add it where the shapes allow."""
         return grid + self.block(grid) if self.has_shortcut else self.block(grid)
-
-
-def pooled(grid: Float[Tensor, "batch dim row column"]) -> Encoding:
-    """A map's frames, the mean over bands, and its summary, the mean over both."""
-    frames = grid.mean(dim=2).transpose(1, 2)
-    return Encoding(frames=frames, summary=frames.mean(dim=1))
 
 
 def init_mobilenet(module: nn.Module) -> None:

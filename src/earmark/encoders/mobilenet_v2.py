@@ -5,9 +5,8 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from earmark.encoders.convolution import ImageNet, init_convolution
-from earmark.encoders.encoding import Encoding, Layer, layers_until
-from earmark.encoders.mobilenet import pooled
+from earmark.encoders.convolution import ImageNet, init_convolution, pooled
+from earmark.encoders.encoding import Encoding, Layer, check_size, layers_until
 
 STAGES = (
     (1, 1, 16, 1),
@@ -83,8 +82,9 @@ class MobileNetV2Encoder(nn.Module):
             Frames hold the mean over bands; the summary holds their mean over time.
 
         Raises:
-            ValueError: there is no such layer.
+            ValueError: another number of bands, or no such layer.
         """
+        check_size(features, self.config)
         return pooled(self.features[: layers_until(layer, len(self.features))](features[:, None]))
 
 

@@ -7,8 +7,8 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from earmark.encoders.encoding import EncoderDescription, Encoding, Layer, layers_until
-from earmark.encoders.layers import Block, init_transformer, trunc_normal
+from earmark.encoders.encoding import EncoderDescription, Encoding, Layer, check_size, layers_until
+from earmark.encoders.layers import Block, check_heads, init_transformer, trunc_normal
 from earmark.encoders.patchout import Patchout, drop_patches
 
 
@@ -53,8 +53,7 @@ class PaSST(EncoderDescription):
 
     @model_validator(mode="after")
     def _check(self) -> "PaSST":
-        if self.dim % self.heads:
-            raise ValueError(f"dim is {self.dim} but heads is {self.heads}; dim must be a multiple of heads")
+        check_heads(self.dim, self.heads)
         if min(self.stride) < 1:
             raise ValueError(f"stride is {self.stride}; both numbers must be 1 or more")
         if min(self.n_bands, self.max_frames) < self.patch:
@@ -180,11 +179,7 @@ class PaSSTEncoder(nn.Module):
         """Cut the spectrogram into patches and project each to a token, without positions."""
         if features.ndim == 3:
             features = features[:, None]
-        if features.shape[2] != self.config.n_bands or features.shape[3] < self.config.patch:
-            raise ValueError(
-                f"PaSST got {features.shape[2]} bands x {features.shape[3]} frames; it takes "
-                f"{self.config.n_bands} bands and at least {self.config.patch} frames"
-            )
+        check_size(features, self.config)
         return self.patch_embed["proj"](features)
 
     def add_positions(self, grid: Float[Tensor, "batch dim row column"]) -> Float[Tensor, "batch dim row _"]:

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from earmark.encoders.encoding import EncoderDescription, Encoding, Layer, layers_until
+from earmark.encoders.encoding import EncoderDescription, Encoding, Layer, check_size, layers_until
 
 KERNEL, STAGES = 5, 3
 
@@ -138,7 +138,8 @@ class PlainCNNEncoder(nn.Module):
                 or no such layer.
         """
         until = layers_until(layer, STAGES)
-        self._check_size(*features.shape[1:])
+        remedy = 'pad or cut the features, or take pool="mean"'
+        check_size(features, self.config, self.config.longest, remedy)
         grid = features.transpose(1, 2)[:, None]
         convolutions = (self.conv1, self.conv2, self.conv2 if self.config.shared_conv else self.conv3)
         for convolution in convolutions[:until]:
@@ -149,12 +150,3 @@ class PlainCNNEncoder(nn.Module):
             return Encoding(frames=frames, summary=mean)
         pooled = grid.flatten(1) if self.config.pool == "flatten" else mean
         return Encoding(frames=frames, summary=torch.relu(self.fc2(torch.relu(self.fc1(pooled)))))
-
-    def _check_size(self, bands: int, frames: int) -> None:
-        config, longest = self.config, self.config.longest
-        if bands != config.n_bands or frames < config.min_frames or (longest and frames > longest):
-            allowed = f"{config.min_frames} to {longest}" if longest else f"{config.min_frames} or more"
-            raise ValueError(
-                f"PlainCNN got {bands} bands x {frames} frames; this one takes {config.n_bands} bands and "
-                f'{allowed} frames; pad or cut the features, or take pool="mean"'
-            )

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from earmark.encoders.encoding import EncoderDescription, Encoding, Layer, layers_until
+from earmark.encoders.encoding import EncoderDescription, Encoding, Layer, check_size, layers_until
 
 Width = Annotated[int, Field(ge=1, le=8192)]
 
@@ -92,7 +92,11 @@ class ResidualCNNEncoder(nn.Module):
 
         Returns:
             Frames hold the mean over bands; the summary holds their mean and maximum over time.
+
+        Raises:
+            ValueError: another number of bands, or no such layer.
         """
+        check_size(features, self.config)
         grid = self.stages[: layers_until(layer, len(self.stages))](self.stem(features[:, None]))
         frames = grid.mean(dim=2).transpose(1, 2)
         summary = torch.cat([frames.mean(dim=1), frames.amax(dim=1)], dim=1)

@@ -7,9 +7,8 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from earmark.encoders.convolution import ImageNet, init_convolution
-from earmark.encoders.encoding import Encoding, Layer, layers_until
-from earmark.encoders.mobilenet import pooled
+from earmark.encoders.convolution import ImageNet, init_convolution, pooled
+from earmark.encoders.encoding import Encoding, Layer, check_size, layers_until
 
 Count = Annotated[int, Field(ge=1, le=64)]
 
@@ -125,9 +124,12 @@ class ResNetEncoder(nn.Module):
             bands and time.
 
         Raises:
-            ValueError: under `reading="flattened"`, a size that it is not made for; or no such layer.
+            ValueError: another number of bands; if `reading="flattened"`, too few or too many frames; no such
+                layer.
         """
         until = layers_until(layer, sum(self.config.blocks))
+        remedy = 'pad or cut the features, or take reading="map"'
+        check_size(features, self.config, self.config.longest, remedy)
         grid = self.maxpool(self.relu(self.bn1(self.conv1(features[:, None]))))
         stages = (self.layer1, self.layer2, self.layer3, self.layer4)
         for block in [block for stage in stages for block in stage][:until]:

@@ -4,7 +4,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from earmark.encoders.encoding import EncoderDescription, Encoding, Layer
+from earmark.encoders.encoding import EncoderDescription, Encoding, Layer, check_size
 
 
 class SequenceEncoder(EncoderDescription):
@@ -33,19 +33,21 @@ class SequenceEncoder(EncoderDescription):
         """The shortest input: one encoded frame."""
         return self.frame_stride
 
-    def frames_first(self, features: Float[Tensor, "batch band frame"]) -> Float[Tensor, "batch frame band"]:
-        """Turn a batch of spectrograms into sequences of frames.
 
-        Raises:
-            ValueError: another number of bands, or too few frames for one encoded frame.
-        """
-        if features.shape[1] != self.n_bands or features.shape[2] < self.min_frames:
-            name = type(self).__name__
-            raise ValueError(
-                f"{name} got {features.shape[1]} bands x {features.shape[2]} frames; it takes "
-                f"{self.n_bands} bands and at least {self.min_frames} frames"
-            )
-        return features.transpose(1, 2)
+def frames_first(
+    features: Float[Tensor, "batch band frame"], config: SequenceEncoder
+) -> Float[Tensor, "batch frame band"]:
+    """Turn a batch of spectrograms into sequences of frames.
+
+    Args:
+        features: normalized log mel; `config.n_bands` bands, at least `config.min_frames` frames.
+        config: the encoder's description.
+
+    Raises:
+        ValueError: another number of bands, or too few frames for one encoded frame.
+    """
+    check_size(features, config)
+    return features.transpose(1, 2)
 
 
 def centered(stride: int) -> float:

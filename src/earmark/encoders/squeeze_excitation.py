@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from earmark.encoders.mobilenet import divisible
+from earmark.encoders.convolution import divisible
 
 Axis = Literal["channel", "frequency", "time"]
 Merge = Literal["max", "mean", "sum", "min"]

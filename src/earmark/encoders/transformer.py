@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from earmark.encoders.encoding import Encoding, Layer, layers_until
-from earmark.encoders.sequence import SequenceEncoder, plain_layer, with_mean
+from earmark.encoders.layers import check_heads
+from earmark.encoders.sequence import SequenceEncoder, frames_first, plain_layer, with_mean
 
 POOL = 4
 
@@ -97,7 +98,7 @@ class TransformerEncoder(nn.Module):
 
     def embed(self, features: Float[Tensor, "batch band frame"]) -> Float[Tensor, "batch frame dim"]:
         """Project each frame by itself: what the first layer gets."""
-        return self.layer_norm_in(self.linear_in(self.config.frames_first(features)))
+        return self.layer_norm_in(self.linear_in(frames_first(features, self.config)))
 
 
 class PostNormLayer(nn.Module):
@@ -154,16 +155,6 @@ class PostNormFeedForward(nn.Module):
     def forward(self, x: Float[Tensor, "batch token dim"]) -> Float[Tensor, "batch token dim"]:
         """Transform each token by itself."""
         return self.layer_norm(x + self.dropout(self.w_2(torch.relu(self.w_1(x)))))
-
-
-def check_heads(dim: int, heads: int) -> None:
-    """Refuse a width that heads do not divide.
-
-    Raises:
-        ValueError: `dim` is no multiple of `heads`.
-    """
-    if dim % heads:
-        raise ValueError(f"dim is {dim} but heads is {heads}; dim must be a multiple of heads")
 
 
 def init_xavier(module: nn.Module) -> None:

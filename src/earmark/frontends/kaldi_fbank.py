@@ -114,7 +114,7 @@ class KaldiFbankFrontend(NormalizedFrontend):
         emphasized = torch.sub(waveform[:, 1:], waveform[:, :-1], alpha=0.97)
         emphasized = torch.nn.functional.pad(emphasized, (1, 0))
         means = waveform.unfold(1, size, step).mean(dim=2, keepdim=True)
-        frames = (emphasized.unfold(1, size, step) - 0.03 * means) * self.window
+        frames = (emphasized.unfold(1, size, step) - 0.03 * means) * self.window.float()
         spectrum = torch.fft.rfft(frames, n=config.n_fft)
         power = torch.addcmul(spectrum.real.square(), spectrum.imag, spectrum.imag)
-        return (power @ self.bank.T).clamp(min=torch.finfo(torch.float32).eps).log()
+        return (power @ self.bank.float().T).clamp(min=torch.finfo(torch.float32).eps).log()

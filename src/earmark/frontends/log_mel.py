@@ -141,9 +141,9 @@ class LogMelFrontend(nn.Module):
                 f"a waveform of {waveform.shape[1]} samples is too short for this log-mel; "
                 f"pad it to at least {self.config.min_samples}"
             )
-        bank = self.bank_between(*self.draw_edges()).to(self.bank) if self.training else self.bank
+        bank = self.bank_between(*self.draw_edges()).to(self.bank.device) if self.training else self.bank
         with torch.autocast(waveform.device.type, enabled=False):
-            mel = self._power(waveform.float()) @ bank.T
+            mel = self._power(waveform.float()) @ bank.float().T
             log = torch.log(mel.add_(self.config.log_floor))
             return log.add_(self.config.offset).div_(self.config.scale).transpose(1, 2)
 
@@ -155,7 +155,7 @@ class LogMelFrontend(nn.Module):
         before, after = emphasized[:, 1 : margin + 1].flip(1), emphasized[:, -margin - 1 : -1].flip(1)
         frames = torch.cat([before, emphasized, after], dim=1).unfold(1, config.n_fft, config.hop_length)
         unused = config.n_fft - config.win_length
-        window = nn.functional.pad(self.window, (unused // 2, unused - unused // 2))
+        window = nn.functional.pad(self.window.float(), (unused // 2, unused - unused // 2))
         spectrum = torch.fft.rfft(frames * window)
         return torch.addcmul(spectrum.real.square(), spectrum.imag, spectrum.imag)
 

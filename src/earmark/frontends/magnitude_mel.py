@@ -141,7 +141,7 @@ class MagnitudeMelFrontend(nn.Module):
         frames = samples.unfold(1, self.config.win_length, self.config.hop_length) * self.window(samples)
         spectrum = torch.fft.rfft(frames, n=self.config.n_fft)
         magnitude = torch.addcmul(spectrum.real.square(), spectrum.imag, spectrum.imag).sqrt().float()
-        return (magnitude @ self.bank.T + self.config.log_floor).log()
+        return (magnitude @ self.bank.float().T + self.config.log_floor).log()
 
     def window(self, samples: Float[Tensor, "batch sample"]) -> Float[Tensor, "window"]:
         """The periodic Hann window, as precise as the samples and where they are."""

@@ -114,6 +114,6 @@ class SlaneyDbFrontend(NormalizedFrontend):
         frames = torch.nn.functional.pad(waveform, (margin, margin)).unfold(
             1, config.win_length, config.hop_length
         )
-        spectrum = torch.fft.rfft(frames * self.window, n=config.n_fft)
+        spectrum = torch.fft.rfft(frames * self.window.float(), n=config.n_fft)
         power = torch.addcmul(spectrum.real.square(), spectrum.imag, spectrum.imag)
-        return config.decibels_per_decade * (power @ self.bank.T).clamp(min=1e-10).log10()
+        return config.decibels_per_decade * (power @ self.bank.float().T).clamp(min=1e-10).log10()

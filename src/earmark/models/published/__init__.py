@@ -14,7 +14,7 @@ from earmark.models.published.efficientat import EFFICIENTAT
 from earmark.models.published.family import Family, Origin, State, fill
 from earmark.models.published.frame_models import FNET, LINEAR, TRANSFORMER
 from earmark.models.published.hf_ast import HF_AST, HF_AST_5
-from earmark.models.published.minimal import MINIMAL_AST, MINIMAL_CNN
+from earmark.models.published.minimal import MINIMAL_AST_FAMILY, MINIMAL_CNN_FAMILY
 from earmark.models.published.mobilenet_v2 import MBNET, MBNET_AS_READ
 from earmark.models.published.passt import PASST
 from earmark.models.published.psla import PSLA
@@ -33,8 +33,8 @@ FAMILIES: tuple[Family, ...] = (
     AST_FAMILY,
     HF_AST,
     HF_AST_5,
-    MINIMAL_AST,
-    MINIMAL_CNN,
+    MINIMAL_AST_FAMILY,
+    MINIMAL_CNN_FAMILY,
     TALNET,
     TALTRANS,
     TRANSFORMER,

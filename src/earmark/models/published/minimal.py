@@ -90,7 +90,7 @@ def _writes_cnn(config: TaggerConfig) -> bool:
     return isinstance(config.encoder, PlainCNN) and config.encoder.shared_conv and config.head is not None
 
 
-MINIMAL_AST = Family(
+MINIMAL_AST_FAMILY = Family(
     name="minimal AST",
     recognizes=lambda state: "FinalLinear.1.weight" in state and "pos_embed" in state,
     describe=describe_ast,
@@ -98,7 +98,7 @@ MINIMAL_AST = Family(
     from_published=lambda _, state: renamed(state, swapped(AST_NAMES)),
     writes=_writes_ast,
 )
-MINIMAL_CNN = Family(
+MINIMAL_CNN_FAMILY = Family(
     name="minimal CNN",
     recognizes=lambda state: state.keys() >= CNN_LAYERS,
     describe=describe_cnn,
