@@ -1,7 +1,7 @@
 """What a corpus is: clips with labels, split into what is learned from and what is held out."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,10 +15,18 @@ class Clip(NamedTuple):
     Attributes:
         path: the file.
         labels: names of what is heard, all of them from the corpus's label set; possibly none.
+        start: where the clip begins in the file, in seconds.
+        end: where it ends, in seconds; None for the end of the file.
+        unknown: names of which nobody knows whether they are heard; they are left out of loss and metrics.
+        row: the clip's place in a pack of many; None where the file itself is the sound.
     """
 
     path: Path
     labels: tuple[str, ...]
+    start: float = 0.0
+    end: float | None = None
+    unknown: tuple[str, ...] = ()
+    row: int | None = None
 
 
 class Split(NamedTuple):
@@ -28,11 +36,13 @@ class Split(NamedTuple):
         labels: the label set.
         train: clips to learn from.
         test: held-out clips; nothing is ever chosen by them.
+        validation: clips to choose by, where the corpus names some; neither learned from nor reported.
     """
 
     labels: LabelSet
     train: list[Clip]
     test: list[Clip]
+    validation: Sequence[Clip] = ()
 
 
 def read_rows(table: Path, needed: Iterable[str]) -> list[dict[str, str]]:
