@@ -38,11 +38,11 @@ TOKENS, WIDTH, DEPTH = 1190, 768, 12
 class Contestant:
     """A worker process that computes when it is asked."""
 
-    def __init__(self, name: str, folder: Path, threads: int) -> None:
-        self.name = name
+    def __init__(self, name: str, folder: Path, threads: int, worker: Path = WORKER) -> None:
+        self.name, self.worker = name, worker
         environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONWARNINGS": "ignore"}
         self._process = subprocess.Popen(
-            [sys.executable, str(WORKER), name, str(folder)],
+            [sys.executable, str(worker), name, str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -64,7 +64,9 @@ class Contestant:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise SystemExit(f"{self.name} ended with {self._process.wait()}; run contestants.py to see why")
+            raise SystemExit(
+                f"{self.name} ended with {self._process.wait()}; run {self.worker.name} to see why"
+            )
         return json.loads(line)
 
 

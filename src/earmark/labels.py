@@ -1,6 +1,9 @@
 """A label set: what a model calls things."""
 
+import csv
 from collections import Counter
+from functools import cache
+from pathlib import Path
 
 from pydantic import model_validator
 
@@ -47,6 +50,24 @@ class LabelSet(Frozen):
             return self.names.index(name)
         hint = "; " + did_you_mean(name, self.names, f"there are {len(self)} labels, none of this name")
         raise ConfigError(f"no label {name!r}{hint}")
+
+
+@cache
+def audioset_labels() -> LabelSet:
+    """AudioSet's 527 classes in the order of the logits of models trained on it; several may hold for a clip.
+
+    Source:
+        `class_labels_indices.csv`, published with AudioSet (Gemmeke et al., ICASSP 2017; CC BY 4.0): display
+        names, and Freebase's machine ids.
+
+    Example:
+        >>> labels = audioset_labels()
+        >>> len(labels), labels.names[0], labels.ids[0]
+        (527, 'Speech', '/m/09x0r')
+    """
+    with Path(__file__).with_name("audioset.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return LabelSet(names=tuple(row["display_name"] for row in rows), ids=tuple(row["mid"] for row in rows))
 
 
 ESC50 = {

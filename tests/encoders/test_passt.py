@@ -75,6 +75,19 @@ def test_equal_generators_keep_equal_patches() -> None:
     assert torch.equal(*draws)
 
 
+def test_learning_from_the_summary_alone_gives_the_gradients_of_the_whole() -> None:
+    encoder = TINY.replace(depth=2, patchout=Patchout(time=3, frequency=1, patches=5)).build().train()
+    spectrogram, wanted = torch.randn(2, 64, 120), torch.randn(2, 24)
+    gradients: list[list[torch.Tensor]] = []
+    for way in (encoder.summarize, lambda features: encoder(features).summary):
+        torch.manual_seed(0)
+        loss = (way(spectrogram) * wanted).sum()
+        gradients.append(list(torch.autograd.grad(loss, list(encoder.parameters()))))
+    for alone, whole in zip(*gradients, strict=True):
+        assert float(whole.abs().max()) > 0
+        torch.testing.assert_close(alone, whole, atol=1e-5, rtol=1e-4)
+
+
 def test_input_beyond_the_time_table_is_an_error_or_cut_or_interpolated() -> None:
     spectrogram = torch.randn(1, 64, 200)
     with pytest.raises(ValueError, match="19 columns of patches but its time table has 12"):

@@ -15,9 +15,8 @@ from earmark.data import CORPORA, Clip, Split
 from earmark.encoders import ResidualCNN
 from earmark.evaluation.probe import found_by_regression, probe
 from earmark.frontends import LogMel
-from earmark.labels import LabelSet
+from earmark.labels import LabelSet, audioset_labels
 from earmark.models import LinearHead, Tagger, TaggerConfig, save
-from earmark.models.audioset import audioset_labels
 from earmark.models.catalog import BY_NAME
 
 DATA = os.environ.get("EARMARK_DATA")

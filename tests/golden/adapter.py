@@ -19,9 +19,20 @@ import atdr_cases
 import dbert_cases
 import efficientat_cases
 import frontend_cases
+import metrics_cases
 import passt_cases
+import training_cases
 
-MODULES = (ast_cases, dbert_cases, passt_cases, atdr_cases, efficientat_cases, frontend_cases)
+MODULES = (
+    ast_cases,
+    dbert_cases,
+    passt_cases,
+    atdr_cases,
+    efficientat_cases,
+    frontend_cases,
+    metrics_cases,
+    training_cases,
+)
 
 Outputs = dict[str, Tensor]
 

@@ -38,6 +38,7 @@ COVERED = (
     "05_resnet50",
     "05_mbnet",
     "05_pooling",
+    "08_",
 )
 
 

@@ -11,8 +11,9 @@ import psutil
 import pytest
 
 from earmark.audio import AudioError, load
-from earmark.inference.decoding import Pool, decode
-from earmark.inference.process import DecoderError
+from earmark.audio.pool import Pool
+from earmark.audio.process import DecoderError
+from earmark.inference.decoding import decode
 from earmark.inference.settings import Run
 from earmark.inference.sources import item_of
 
@@ -20,7 +21,7 @@ from .sounds import RATE, noise
 
 
 def decoders() -> list[psutil.Process]:
-    return [p for p in psutil.Process().children() if "earmark.inference.worker" in " ".join(p.cmdline())]
+    return [p for p in psutil.Process().children() if "earmark.audio.worker" in " ".join(p.cmdline())]
 
 
 def wait_for_decoders(count: int, but: tuple[int, ...] = ()) -> list[psutil.Process]:
@@ -49,7 +50,7 @@ def hear(paths, pool) -> list[np.ndarray | AudioError]:
 
 
 def test_a_decoder_process_never_imports_torch():
-    code = "import sys, earmark.inference.worker; sys.exit('torch' in sys.modules)"
+    code = "import sys, earmark.audio.worker; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -124,7 +125,7 @@ def test_a_slow_reader_holds_the_decoders_back(sounds):
 def test_decoders_end_with_their_parent(sounds, tmp_path):
     code = """
 import sys, time
-from earmark.inference.decoding import Pool
+from earmark.audio.pool import Pool
 pool = Pool(1); pool.start(); time.sleep(60)
 """
     parent = subprocess.Popen([sys.executable, "-c", code])

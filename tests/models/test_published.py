@@ -11,8 +11,8 @@ import earmark
 from earmark.data import esc50
 from earmark.encoders import PaSST
 from earmark.encoders.passt_weights import published_state
+from earmark.labels import audioset_labels
 from earmark.models import CheckpointError, LinearHead, load, save
-from earmark.models.audioset import audioset_labels
 from earmark.models.catalog import BY_NAME, PUBLISHED
 from earmark.models.foreign import read_state_dict
 from earmark.models.published import Origin, tagger_from_state, to_published

@@ -12,9 +12,8 @@ from torch import Tensor
 import earmark
 from earmark.encoders import MN, DyMN
 from earmark.frontends import LogMel
-from earmark.labels import LabelSet
+from earmark.labels import LabelSet, audioset_labels
 from earmark.models import CheckpointError, Tagger, TaggerConfig
-from earmark.models.audioset import audioset_labels
 from earmark.models.catalog import BY_NAME
 from earmark.models.heads import ConvolutionalHead, MlpHead, MultiheadAttentionHead
 from earmark.models.published import Origin, tagger_from_state, to_published

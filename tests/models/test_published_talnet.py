@@ -12,9 +12,8 @@ from torch import Tensor
 import earmark
 from earmark.encoders import CRNN, CNNTransformer, FNet, LinearFrames, Transformer
 from earmark.frontends import KaldiFbank, SlaneyDb
-from earmark.labels import LabelSet
+from earmark.labels import LabelSet, audioset_labels
 from earmark.models import CheckpointError, TaggerConfig
-from earmark.models.audioset import audioset_labels
 from earmark.models.heads import PoolingHead
 from earmark.models.published import FAMILIES, Origin, tagger_from_state, to_published
 from earmark.models.tagger import Tagger

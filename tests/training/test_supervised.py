@@ -5,38 +5,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from tone_recipe import CORPUS, TINY
 
 from earmark.config import ConfigError, override
-from earmark.data import ESC50, BuiltinMix
-from earmark.encoders import PaSST, Patchout, ResidualCNN
+from earmark.data import BuiltinMix
+from earmark.encoders import PaSST, Patchout
 from earmark.evaluation import evaluate
-from earmark.frontends import LogMel
-from earmark.models import TaggerConfig, load
+from earmark.models import load
 from earmark.recipes import RECIPES
-from earmark.training import EMA, AdamW, Augment, Mixup, Recipe, train
-from earmark.training.objectives import classification_loss
-from earmark.training.optimization import WeightAverage
+from earmark.training import AdamW, Augment, Recipe, train
 from earmark.training.supervised import TrainingError
-
-RATE = 8000
-CORPUS = ESC50(esc10=True)
-TINY = Recipe(
-    model=TaggerConfig(
-        frontend=LogMel(
-            sample_rate=RATE, n_fft=256, win_length=256, hop_length=160, n_mels=32, fmax=4000.0, fmax_jitter=1
-        ),
-        encoder=ResidualCNN(n_bands=32, widths=(8, 16), stem=8),
-        labels=CORPUS.labels,
-        clip_seconds=0.5,
-        padding="loop",
-    ),
-    corpus=CORPUS,
-    epochs=8,
-    batch_size=8,
-    augment=Augment(crop=True, gain_db=3, mixup=Mixup(share=0.3), freq_mask=3, time_mask=4),
-    optimizer=AdamW(lr=1e-2),
-    averaging=EMA(decay=0.9),
-)
 
 
 def test_it_learns_what_can_be_learned_and_writes_a_model_that_tags(tones: Path, tmp_path: Path) -> None:
@@ -91,39 +69,16 @@ def test_clips_that_cannot_be_decoded_are_named_and_end_the_run_when_many(
         (tmp_path / "audio" / path.name).write_bytes(
             path.read_bytes() if path.name[0] != "2" else b"no audio"
         )
-    with pytest.raises(TrainingError, match="10 of 40 training clips cannot be decoded"):
+    with pytest.raises(TrainingError, match=r"of 40 training clips cannot be decoded.*--max-errors"):
         train(TINY, tmp_path)
-    assert "2-0-A-0.flac" in caplog.text
+    assert "/2-" in caplog.text
 
 
-def test_the_average_forgets_its_start_and_follows_the_weights() -> None:
-    model = torch.nn.Linear(2, 1, bias=False)
-    torch.nn.init.zeros_(model.weight)
-    average = WeightAverage(model, decay=0.9)
-    torch.nn.init.ones_(model.weight)
-    for _ in range(60):
-        average.update(model)
-    assert float(average.average["weight"].mean()) > 0.99
-
-
-def test_one_loss_for_each_kind_of_labels() -> None:
-    logits = torch.randn(4, 5)
-    targets = torch.eye(5)[:4]
-    torch.testing.assert_close(
-        classification_loss(logits, targets, exclusive=True),
-        torch.nn.functional.cross_entropy(logits, torch.arange(4)),
-    )
-    torch.testing.assert_close(
-        classification_loss(logits, targets, exclusive=False),
-        torch.nn.functional.binary_cross_entropy_with_logits(logits, targets),
-    )
-
-
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", list(RECIPES))
 def test_every_recipe_survives_json_and_overrides(name: str) -> None:
     recipe = RECIPES[name]
     assert Recipe.from_dict(recipe.to_dict()) == recipe
-    assert override(recipe, ["corpus.fold=3", "optimizer.lr=0.5"]).optimizer.lr == 0.5
+    assert override(recipe, ["seed=3", "optimizer.lr=0.5"]).optimizer.lr == 0.5
     with pytest.raises(ConfigError, match="did you mean 'epochs'"):
         override(recipe, ["epoch=3"])
 
@@ -131,11 +86,6 @@ def test_every_recipe_survives_json_and_overrides(name: str) -> None:
 def test_a_model_with_other_labels_than_its_corpus_is_no_recipe() -> None:
     with pytest.raises(ConfigError, match="the model has 10 labels but the corpus has 70"):
         TINY.replace(corpus=BuiltinMix())
-
-
-def test_training_and_tagging_must_pad_alike() -> None:
-    with pytest.raises(ConfigError, match="padding is 'zeros' but training repeats"):
-        TINY.replace(model=TINY.model.replace(padding="zeros"))
 
 
 def test_a_gradient_that_is_not_finite_is_never_applied(tones: Path, monkeypatch: pytest.MonkeyPatch) -> None:

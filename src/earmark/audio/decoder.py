@@ -36,6 +36,9 @@ class Decoder:
         frames: how many sample frames the header declares; None if it does not say.
         tolerance: sample frames by which the decoded length may differ from `frames`.
         more_is_fine: the decoder does not stop at the declared length, so that nothing is lost beyond it.
+        enter: `enter(frame)` has the blocks begin at a sample frame, and says whether that could be done;
+            codecs need some of what lies before it until they give the right samples.  None where the
+            source can only be decoded from its start.
     """
 
     info: AudioInfo
@@ -43,6 +46,7 @@ class Decoder:
     frames: int | None
     tolerance: int = 0
     more_is_fine: bool = False
+    enter: Callable[[int], bool] | None = None
 
 
 class Damaged(Exception):  # noqa: N818 (an event inside the room, which callers see as AudioError or AudioWarning)

@@ -1,20 +1,17 @@
 """Any source to mono blocks at the rate asked for: decode, check, mix, resample."""
 
 import warnings
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
-import soxr
 from jaxtyping import Float
 
-from earmark.audio import ffmpeg, samples, sndfile
-from earmark.audio.decoder import AudioInfo, Damaged, Decoder
+from earmark.audio.decoder import AudioInfo
 from earmark.audio.errors import AudioError, AudioWarning, one_line
-from earmark.audio.limits import MAX_AMPLITUDE, MAX_BLOCK_BYTES, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
-from earmark.audio.sniff import sniff
-from earmark.audio.source import Source, opened
+from earmark.audio.limits import MAX_BLOCK_BYTES, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
+from earmark.audio.pieces import NO_SAMPLES, PIECE_FRAMES, Checked, block_frames, decoding, resampled
+from earmark.audio.source import Source
 
 OnTruncated = Literal["error", "keep"]
 
@@ -34,9 +31,9 @@ def probe(source: Source, *, on_truncated: OnTruncated = "error") -> AudioInfo:
         0.5
     """
     _check_word(on_truncated)
-    with _decoding(source, on_truncated) as (path, decoder, _):
+    with decoding(source, on_truncated) as (path, decoder, _):
         if decoder.frames == 0:
-            raise AudioError(path, _NO_SAMPLES)
+            raise AudioError(path, NO_SAMPLES)
         return decoder.info
 
 
@@ -51,7 +48,7 @@ def load(
     """
     _check(sample_rate, on_truncated)
     sound = bytearray()  # grows in place: a list of pieces to be joined would touch twice the memory
-    for piece in _pieces(source, int(sample_rate), _PIECE_FRAMES, on_truncated):
+    for piece in _pieces(source, int(sample_rate), PIECE_FRAMES, on_truncated):
         sound += np.ascontiguousarray(piece).data
     return np.frombuffer(sound, np.float32)
 
@@ -94,11 +91,6 @@ def stream(
     return _gathered(_pieces(source, int(sample_rate), size, on_truncated), size)
 
 
-_NO_SAMPLES = "there are no samples in it"
-_PIECE_FRAMES = 1 << 15
-"""What is decoded and resampled at a time: larger pieces leave the processor's cache and cost half again."""
-
-
 def _check(sample_rate: object, on_truncated: str) -> None:
     _check_word(on_truncated)
     if isinstance(sample_rate, bool) or not isinstance(sample_rate, int | np.integer):
@@ -113,32 +105,14 @@ def _check_word(on_truncated: str) -> None:
         raise ValueError(f"on_truncated={on_truncated!r}; 'error' and 'keep' are possible")
 
 
-@contextmanager
-def _decoding(source: Any, on_truncated: str) -> Generator[tuple[str, Decoder, str]]:
-    """Open any source with its reader: what to call it, the decoder, and the damage found so far."""
-    if isinstance(source, tuple) and len(source) == 2 and isinstance(source[0], np.ndarray):
-        yield "<array>", samples.decoder(source[0], source[1]), ""
-        return
-    with opened(source) as file:
-        layout = sniff(file)
-        if layout.damage and on_truncated == "error":
-            raise AudioError(file.path, layout.damage)
-        reader = ffmpeg if layout.reader == "ffmpeg" else sndfile
-        with reader.decoder(file, layout) as decoder:
-            yield file.path, decoder, layout.damage
-
-
 def _pieces(
     source: Any, sample_rate: int, size: int, on_truncated: str
 ) -> Iterator[Float[np.ndarray, "_sample"]]:
     """The sound in pieces of at most about `size` samples at `sample_rate`, often far less."""
-    with _decoding(source, on_truncated) as (path, decoder, damage):
+    with decoding(source, on_truncated) as (path, decoder, damage):
         info = decoder.info
-        frames = min(
-            _PIECE_FRAMES, MAX_BLOCK_BYTES // 4 // info.channels, size * info.sample_rate // sample_rate
-        )
-        checked = _Checked(path, decoder, max(1, frames), damage)
-        yield from _resampled(checked.mono(), info.sample_rate, sample_rate)
+        checked = Checked(path, decoder, block_frames(decoder, sample_rate, size), damage)
+        yield from resampled(checked.mono(), info.sample_rate, sample_rate)
         if checked.damage and on_truncated == "error":
             raise AudioError(path, checked.damage)
         if checked.damage:
@@ -160,77 +134,3 @@ def _gathered(
         count += len(piece)
     if held:
         yield held[0] if len(held) == 1 else np.concatenate(held)
-
-
-class _Checked:
-    """The decoded blocks, checked and mixed to mono; counts them and notices damage on the way."""
-
-    def __init__(self, path: str, decoder: Decoder, size: int, damage: str) -> None:
-        self.damage = damage
-        self.frames = 0
-        self._path, self._decoder, self._size = path, decoder, size
-
-    def mono(self) -> Iterator[Float[np.ndarray, "sample"]]:
-        try:
-            for block in self._decoder.blocks(self._size):
-                self._check(block)
-                self.frames += len(block)
-                yield _mixed(block)
-        except Damaged as error:
-            if self.frames and self.frames == self._decoder.frames:
-                return  # all that is declared was there; what follows is a tag or padding
-            at = self.frames / self._decoder.info.sample_rate
-            self.damage = self.damage or f"truncated or corrupt: after {at:.6g} s {error}"
-        if not self.frames:
-            raise AudioError(self._path, self.damage or self._difference() or _NO_SAMPLES)
-        self.damage = self.damage or self._difference()
-
-    def _check(self, block: Float[np.ndarray, "frame channel"]) -> None:
-        # the comparison is false for NaN as well
-        if block.max() <= MAX_AMPLITUDE and block.min() >= -MAX_AMPLITUDE:
-            return
-        frame, channel = np.argwhere(~(np.abs(block) <= MAX_AMPLITUDE))[0]
-        value, at = block[frame, channel], (self.frames + frame) / self._decoder.info.sample_rate
-        allowed = f"samples must be finite and within {MAX_AMPLITUDE:g} times full scale"
-        raise AudioError(self._path, f"a sample of {value:g} at {at:.6f} s; {allowed}")
-
-    def _difference(self) -> str:
-        declared, tolerance = self._decoder.frames, self._decoder.tolerance
-        if declared is None or abs(declared - self.frames) <= tolerance:
-            return ""
-        if not declared or (self.frames > declared and self._decoder.more_is_fine):
-            return ""
-        rate = self._decoder.info.sample_rate
-        word = "truncated" if self.frames < declared else "the header lies about its length"
-        return f"{word}: it declares {declared / rate:.6g} s, {self.frames / rate:.6g} s are there"
-
-
-def _mixed(block: Float[np.ndarray, "frame channel"]) -> Float[np.ndarray, "frame"]:
-    channels = block.shape[1]
-    if channels == 1:
-        return block[:, 0]
-    mixed = block[:, 0].copy()
-    for channel in range(1, channels):
-        mixed += block[:, channel]
-    mixed /= channels
-    return mixed
-
-
-def _resampled(
-    blocks: Iterator[Float[np.ndarray, "sample"]], before: int, after: int
-) -> Iterator[Float[np.ndarray, "sample"]]:
-    if before == after:
-        yield from blocks
-        return
-    resampler = soxr.ResampleStream(before, after, 1, dtype="float32", quality="HQ")
-    last = np.zeros(1, np.float32)
-    given = 0
-    for block in blocks:
-        last = block[-1:]
-        out = resampler.resample_chunk(np.ascontiguousarray(block))
-        given += len(out)
-        if len(out):
-            yield out
-    tail = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
-    if len(tail) or not given:
-        yield tail if len(tail) else last.copy()

@@ -1,6 +1,7 @@
 """The first reader: libsndfile, through soundfile; it is given an open file, never a name."""
 
 import os
+import re
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, cast
@@ -20,6 +21,8 @@ _NO_LENGTH = 1 << 40
 
 
 _PEEK = 64
+_ENTERABLE = re.compile(r"(pcm|float|double|ulaw|alaw|vorbis|opus|mpeg|alac|ima_adpcm|ms_adpcm)")
+"""Codecs that libsndfile gives the same samples of, wherever in the file it begins."""
 
 
 class _Forward(soundfile.SoundFile):
@@ -29,6 +32,7 @@ class _Forward(soundfile.SoundFile):
     """
 
     excerpt: Excerpt | None = None
+    begins = 0
 
     def seekable(self) -> bool:
         return False
@@ -61,7 +65,15 @@ def decoder(source: Opened, layout: Layout) -> Generator[Decoder]:
                 with _open(source, layout, span) as link:
                     yield from _read(source, link, size)
 
-        yield Decoder(info, blocks, frames, layout.tolerance)
+        def enter(frame: int) -> bool:
+            first.begins = frame
+            try:
+                return frame < first.frames and first.seek(frame) == frame
+            except soundfile.LibsndfileError:
+                return False
+
+        whole = len(spans) == 1 and _ENTERABLE.match(info.codec)
+        yield Decoder(info, blocks, frames, layout.tolerance, enter=enter if whole else None)
 
 
 def _open(source: Opened, layout: Layout, span: tuple[int, int]) -> _Forward:
@@ -113,7 +125,7 @@ def _plus(one: int | None, other: int | None) -> int | None:
 
 
 def _read(source: Opened, file: _Forward, size: int) -> Iterator[Float[np.ndarray, "frame channel"]]:
-    declared, done = file.frames, 0
+    declared, done = file.frames, file.begins
     while True:
         left = max(declared - done, _PEEK)  # at the declared end, look for more that should not be there
         block = np.empty((min(size, left), file.channels), np.float32)

@@ -19,10 +19,15 @@ app.command("earmark.cli.show:show", name="show", help="Describe a model.")
 app.command("earmark.cli.models:models", name="models", help="List the models that are known by name.")
 app.command("earmark.cli.imports:import_", name="import", help="Convert published weights to earmark's file.")
 app.command("earmark.cli.stats:stats", name="stats", help="Measure mean and deviation of a front end.")
-app.command("earmark.cli.train:recipes", name="recipes", help="List the training recipes.")
+app.command(
+    "earmark.cli.prepare:prepare", name="prepare", help="Check an archive of recordings, or fetch it."
+)
+app.command("earmark.cli.recipes:recipes", name="recipes", help="List the training recipes.")
 app.command("earmark.cli.train:train", name="train", help="Train a model by a recipe.")
-app.command("earmark.cli.evaluate:evaluate", name="evaluate", help="Count on a held-out fold.")
-app.command("earmark.cli.evaluate:crossval", name="crossval", help="Train and count fold by fold.")
+app.command("earmark.cli.bench_train:bench_train", name="bench-train", help="Time training steps.")
+app.command("earmark.cli.evaluate:evaluate", name="evaluate", help="Count on clips that were held out.")
+app.command("earmark.cli.crossval:crossval", name="crossval", help="Train and count fold by fold.")
+app.command("earmark.cli.average:average", name="average", help="Average the weights of checkpoints.")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -66,9 +71,9 @@ def _run(tokens: Sequence[str]) -> int:
 def _explained(error: Exception) -> int:
     """The sentence and the exit status for an error that has them; any other is a bug and stays one."""
     from earmark.audio import AudioError
+    from earmark.audio.process import DecoderError
     from earmark.config import ConfigError
     from earmark.inference.journal import OutputError
-    from earmark.inference.process import DecoderError
 
     torch = sys.modules.get("torch")  # an error of torch's can only come where it is imported
     tell_apart: dict[type[Exception], int] = {OutputError: 74, OSError: 74, ConfigError: 2}

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from earmark.audio import displayable
+from earmark.audio.pool import Pool
 from earmark.cli.terminal import Output, Watch
 from earmark.cli.words import Stopped, tell
 from earmark.config import ConfigError
 from earmark.files import commit
-from earmark.inference.decoding import Pool
 from earmark.inference.formats import check, pieces
 from earmark.inference.journal import Journal, OutputError, Record, failure
 from earmark.inference.settings import Run, cores

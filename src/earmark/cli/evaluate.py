@@ -1,173 +1,238 @@
-"""`earmark evaluate`, `earmark crossval`: how good is a model, how good is a recipe."""
+"""`earmark evaluate`: how good is a model, or are several together."""
 
 import json
-import statistics
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from earmark.cli.train import find_recipe, set_threads
+from earmark.cli.words import Flag, set_threads, tell
+
+if TYPE_CHECKING:
+    from earmark.evaluation.assessment import Aims
+    from earmark.evaluation.held_out import HeldOut
+    from earmark.evaluation.predictions import Predictions
+    from earmark.evaluation.report import Report
+
+MOST_ROWS = 60
+"""More classes than these are printed by the best and the worst only."""
 
 
 def evaluate(
-    model: str,
-    /,
-    *,
-    data: Path,
-    corpus: str,
+    *models: str,
+    data: Path | None = None,
+    corpus: str | None = None,
     fold: int | None = None,
-    probe: bool = False,
+    split: Literal["test", "validation", "train"] = "test",
+    probe: Annotated[bool, Flag] = False,
     out: Path | None = None,
+    resamples: int = 1000,
+    target_precision: float | None = None,
+    device: str = "cpu",
     threads: int | None = None,
 ) -> int:
     """Tag held-out clips of a corpus with a model and count.
 
+    Several models are counted one by one and together, by the mean of their logits.  With --out FOLDER come
+    tables, plots, intervals, calibration, predictions, and thresholds for `earmark tag --threshold FOLDER`.
+
     Args:
-        model: a name, a checkpoint file or a run folder.
-        data: folder of the corpus.
-        corpus: builtin, esc10 or esc50.
+        models: a name, a checkpoint file, a run folder, or predictions (.npz, .parquet) that were written
+            before; or several of them.
+        data: folder or table of the corpus; not needed for stored predictions.
+        corpus: its name, such as esc50; not needed where the data tell it.
         fold: the held-out fold; by default the one that the model's own recipe held out, or all where the
             model has other labels than the corpus and so never saw it.
+        split: the part of the corpus that is counted.
         probe: instead of the model's own tags, count those of logistic regression on its frozen embeddings,
             learned anew from the other folds.
-        out: also write the report there, as JSON.
+        out: a folder for the full report; or a .json for numbers, a .npz or .parquet for predictions alone.
+        resamples: of the bootstrap behind the intervals of a full report; 0 for none.
+        target_precision: choose thresholds for the largest recall at this precision, not for the largest F1.
+        device: where the models compute, such as cuda.
         threads: processor threads; PyTorch's default if not given.
-    """
-    from earmark.config import ConfigError, did_you_mean
-    from earmark.data import CORPORA
-    from earmark.files import commit
-    from earmark.models import load
-
-    if corpus not in CORPORA:
-        raise ConfigError(f"no corpus {corpus!r}; " + did_you_mean(corpus, CORPORA, ", ".join(CORPORA) + "?"))
-    set_threads(threads)
-    own, tagger, chosen = own_fold(model, fold), load(model), CORPORA[corpus]
-    if not (probe or tagger.has_head):
-        raise ConfigError(f"{model} has no head and gives embeddings only; take --probe")
-    if own is None and any(tagger.labels.names == known.labels.names for known in CORPORA.values()):
-        raise ConfigError(
-            f"{model} has a corpus's own labels and does not say from which folds it learned; "
-            "give the one that it never saw with --fold"
-        )
-    folds = range(1, chosen.n_folds + 1) if own is None else [own]
-    splits = {number: chosen.replace(fold=number).read(data) for number in folds}
-    tree, failed = probed(tagger, splits) if probe else tagged(tagger, splits)
-    if out is not None:
-        with commit(out) as file:
-            file.write(json.dumps(tree, indent=2).encode())
-    return 1 if failed else 0
-
-
-def tagged(tagger: Any, splits: dict[int, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Count the model's own tags on the held-out clips of some folds, and print it."""
-    from earmark.evaluation import evaluate as run
-
-    clips = list({clip.path: clip for split in splits.values() for clip in split.test}.values())
-    report = run(tagger, clips, next(iter(splits.values())).labels)
-    print_report(report)
-    return report_tree(report), report.failed
-
-
-def probed(tagger: Any, splits: dict[int, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Count a linear probe on the held-out clips of some folds, and print it."""
-    from earmark.evaluation.probe import probe as run
-
-    report = run(tagger, list(splits.values()))
-    console = Console()
-    for sentence in report.failed:
-        console.print(f"failed: {sentence}", markup=False)
-    for fold, accuracy in zip(splits, report.accuracies, strict=True):
-        console.print(f"fold {fold}: top-1 {accuracy:.4f}")
-    console.print(f"{report.clips} clips, {len(report.failed)} failed: mean top-1 {report.mean:.4f}")
-    return report._asdict() | {"folds": list(splits)}, report.failed
-
-
-def own_fold(model: str, asked: int | None) -> int | None:
-    """The one fold to count on, or None where neither the model nor the caller names one.
-
-    The corpora at hand share ESC-50's folds, so a model of ours must be counted on the fold that its own
-    recipe held out, and a published one on the fold that its authors held out: on any other it would be
-    asked what it has learned by heart.
-
-    Raises:
-        ConfigError: another fold is asked for.
     """
     from earmark.config import ConfigError
-    from earmark.models import CheckpointError, read_header
-    from earmark.models.zoo import resolve
+    from earmark.evaluation.assessment import Aims, checked
+    from earmark.evaluation.held_out import hold_out
+    from earmark.evaluation.stored import is_predictions
 
-    try:
-        provenance = read_header(resolve(model)).provenance
-    except CheckpointError:  # weights of others say nothing of folds
-        provenance = {}
-    recipe = provenance.get("recipe")
-    corpus = recipe.get("corpus") if isinstance(recipe, dict) else None
-    own = corpus.get("fold") if isinstance(corpus, dict) else provenance.get("fold")
-    if asked is not None and isinstance(own, int) and asked != own:
-        raise ConfigError(f"{model} has learned from fold {asked}; the fold that it never saw is {own}")
-    return own if asked is None else asked
-
-
-def crossval(
-    recipe: str,
-    /,
-    *,
-    data: Path,
-    out: Path,
-    folds: list[int] | None = None,
-    set_: Annotated[list[str] | None, Parameter(name="--set")] = None,
-    threads: int | None = None,
-) -> int:
-    """Train a recipe once for each held-out fold and report mean and deviation.
-
-    Args:
-        recipe: a name that `earmark recipes` lists.
-        data: folder of the corpus.
-        out: folder for one run folder each fold.
-        folds: which folds are held out; all official ones if not given.
-        set_: changes of the recipe, such as --set seed=1; may be given several times.
-        threads: processor threads; PyTorch's default if not given.
-    """
-    from earmark.evaluation import evaluate as count
-    from earmark.training import train as run
-
+    if not models:
+        raise ConfigError("name a model, a run folder or stored predictions to evaluate")
     set_threads(threads)
-    console = Console()
-    accuracies: list[float] = []
-    failed = 0
-    base = find_recipe(recipe, set_ or [])
-    for fold in folds or range(1, base.corpus.n_folds + 1):
-        held_out = base.replace(corpus=base.corpus.replace(fold=fold))
-        model = run(held_out, data, out / f"fold-{fold}")
-        split = held_out.corpus.read(data)
-        report = count(model, split.test, split.labels)
-        accuracies.append(report.top1)
-        console.print(
-            f"fold {fold}: top-1 {report.top1:.4f} on {report.clips} clips, mAP {report.mean_ap:.4f}"
-        )
-    spread = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
-    console.print(f"mean top-1 {statistics.mean(accuracies):.4f}, standard deviation over folds {spread:.4f}")
-    return 1 if failed else 0
+    aims = checked(Aims(resamples=resamples, precision=target_precision))
+    computed = [model for model in models if probe or not is_predictions(model)]
+    if computed and data is None:
+        raise ConfigError("evaluating a model needs --data, the folder or table of the corpus")
+    held = hold_out(computed, data, corpus, fold, split) if computed and data is not None else None
+    if probe:
+        return probed(models, held, out, device)
+    return counted([spoken(model, held, device) for model in models], out, aims)
 
 
-def print_report(report: Any) -> None:
-    """A table by class and the totals below."""
-    table = Table("label", "clips", "found", "AP")
-    for row in report.classes:
-        table.add_row(row.label, str(row.clips), f"{row.found:.3f}", f"{row.ap:.3f}")
-    console = Console()
-    console.print(table)
+def spoken(model: str, held: "HeldOut | None", device: str) -> "tuple[Predictions, Predictions | None]":
+    """What a model, or a file of predictions, says of the clips; and of validation clips, if there are any.
+
+    Raises:
+        ConfigError: the model cannot tag.
+    """
+    from earmark import __version__
+    from earmark.config import ConfigError
+    from earmark.evaluation.predictions import predict
+    from earmark.evaluation.stored import is_predictions, read_predictions
+    from earmark.inference.pipeline import place
+    from earmark.inference.settings import Run
+    from earmark.models import load
+
+    if held is None or is_predictions(model):
+        return read_predictions(Path(model)), None
+    tagger = place(load(model), device)
+    if not tagger.has_head:
+        raise ConfigError(f"{model} has no head and gives embeddings only; take --probe")
+    about = {"model": model, **held.about, "earmark": __version__}
+    clips, others = held.clips(), held.clips("validation") if held.part == "test" else []
+    with watching(len(clips) + len(others)) as step:
+        found = predict(tagger, clips, held.labels, Run(), about, step)
+        return found, predict(tagger, others, held.labels, Run(), about, step) if others else None
+
+
+def counted(members: "list[tuple[Predictions, Predictions | None]]", out: Path | None, aims: "Aims") -> int:
+    """Count what models say, alone and together; print it and write it."""
+    from earmark.evaluation.assessment import defined
+    from earmark.evaluation.folds import cumulative, headlines
+    from earmark.evaluation.report import report_of
+    from earmark.evaluation.together import averaged
+
+    alone = [predictions for predictions, _ in members]
+    others = [validation for _, validation in members if validation is not None]
+    whole, validation = alone[0], others[0] if others else None
+    more: dict[str, Any] = {}
+    if len(members) > 1:
+        whole = averaged(alone)
+        validation = averaged(others) if len(others) == len(members) else None
+        more["members"] = [{"about": one.about, **headlines(one)} for one in alone]
+        more["cumulative"] = {rule: cumulative(alone, rule) for rule in ("logits", "probabilities")}
+        print_members(more)
+    report = report_of(whole)
+    print_report(report)
+    if out is not None:
+        write(whole, validation, out, aims, defined(more))
+    return 1 if report.failed else 0
+
+
+def write(
+    whole: "Predictions", validation: "Predictions | None", out: Path, aims: "Aims", more: dict[str, Any]
+) -> None:
+    """What the suffix of `out` says: numbers, predictions, or a folder with everything."""
+    from earmark.audio import displayable
+    from earmark.evaluation.assessment import assess, report_tree
+    from earmark.evaluation.folder import write_folder, write_text
+    from earmark.evaluation.report import report_of
+    from earmark.evaluation.stored import is_predictions, write_predictions
+
+    if is_predictions(out.name):
+        write_predictions(whole, out)
+    elif out.suffix.lower() == ".json":
+        tree = report_tree(report_of(whole)) | {"about": whole.about} | more
+        write_text(out, json.dumps(tree, indent=1, ensure_ascii=False))
+    else:
+        found = assess(whole, validation, aims)
+        for sentence in write_folder(found, out, more):
+            tell(sentence)
+        console = plain_console()
+        for sentence in found.notes:
+            console.print(sentence, soft_wrap=True)
+        console.print(f"The full report is in {displayable(out)}.", soft_wrap=True)
+
+
+def probed(models: tuple[str, ...], held: "HeldOut | None", out: Path | None, device: str) -> int:
+    """Count a linear probe on the held-out clips of some folds, print it and write it.
+
+    Raises:
+        ConfigError: several models, or another part than held-out clips.
+    """
+    from earmark.config import ConfigError
+    from earmark.evaluation.folder import write_text
+    from earmark.evaluation.probe import probe as run
+    from earmark.inference.pipeline import place
+    from earmark.models import load
+
+    if len(models) != 1 or held is None or held.part != "test":
+        raise ConfigError("--probe takes one model, and counts on held-out clips only")
+    report = run(place(load(models[0]), device), list(held.splits.values()))
+    console = plain_console()
     for sentence in report.failed:
-        console.print(f"failed: {sentence}", markup=False)
+        console.print(f"failed: {sentence}")
+    for fold, accuracy in zip(held.splits, report.accuracies, strict=True):
+        console.print(f"{'' if fold is None else f'fold {fold}: '}top-1 {accuracy:.4f}")
+    console.print(f"{report.clips} clips, {len(report.failed)} failed: mean top-1 {report.mean:.4f}")
+    if out is not None:
+        if out.suffix.lower() != ".json":
+            out.mkdir(parents=True, exist_ok=True)
+            out = out / "probe.json"
+        tree = report._asdict() | {"folds": [fold for fold in held.splits if fold is not None]}
+        write_text(out, json.dumps(tree, indent=1))
+    return 1 if report.failed else 0
+
+
+def print_report(report: "Report") -> None:
+    """A table by class and the totals below."""
+    rows = report.classes
+    if len(rows) > MOST_ROWS:
+        ranked = sorted((row for row in rows if row.ap == row.ap), key=lambda row: -row.ap)
+        rows = ranked[: MOST_ROWS // 6] + ranked[-MOST_ROWS // 6 :]
+    table = Table("label", "clips", "found", "AP")
+    for row in rows:
+        table.add_row(row.label, str(row.clips), f"{row.found:.3f}", f"{row.ap:.3f}")
+    console = plain_console()
+    console.print(table)
+    if rows is not report.classes:
+        console.print(f"these are the best and the worst of {len(report.classes)} classes")
+    for sentence in report.failed:
+        console.print(f"failed: {sentence}")
+    found = report.metrics
     console.print(
         f"{report.clips} clips, {len(report.failed)} failed: top-1 {report.top1:.4f} among all labels, "
-        f"{report.top1_within:.4f} among the corpus's; mAP {report.mean_ap:.4f}"
+        f"{report.top1_within:.4f} among the corpus's; mAP {report.mean_ap:.4f}",
+        soft_wrap=True,
     )
+    console.print(
+        f"AUC {found['auc']:.4f}, d' {found['d_prime']:.3f}, lwlrap {found['lwlrap']:.4f}, "
+        f"macro F1 {found['f1_macro']:.4f}",
+        soft_wrap=True,
+    )
+    if report.without_clips:
+        n = len(report.without_clips)
+        console.print(f"{n} of {len(report.classes)} classes have no clip here; means leave them out")
 
 
-def report_tree(report: Any) -> dict[str, Any]:
-    """The report as plain JSON values."""
-    return report._asdict() | {"classes": [row._asdict() for row in report.classes]}
+def print_members(more: dict[str, Any]) -> None:
+    """Each model alone, and what the first of them give together."""
+    from earmark.evaluation.folds import HEADLINES
+
+    table = Table("", *HEADLINES)
+    for number, member in enumerate(more["members"], start=1):
+        name = str(member["about"].get("model", f"model {number}"))
+        table.add_row(name, *(f"{member[metric]:.4f}" for metric in HEADLINES))
+    for rule, steps in more["cumulative"].items():
+        for count, step in enumerate(steps[1:], start=2):
+            table.add_row(f"mean of {count}, {rule}", *(f"{step[metric]:.4f}" for metric in HEADLINES))
+    plain_console().print(table)
+
+
+def plain_console() -> Console:
+    """Standard output, on which names are never taken for markup."""
+    return Console(markup=False, highlight=False, emoji=False)
+
+
+@contextmanager
+def watching(n_clips: int) -> Generator[Callable[[float], None], None, None]:
+    """A bar on a terminal; gives what is to be told the seconds of each clip."""
+    from earmark.cli.terminal import Watch
+
+    with Watch() as watch:
+        watch.expect(lambda: n_clips)
+        yield watch.step

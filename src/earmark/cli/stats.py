@@ -7,8 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.console import Console
 
-from earmark.cli.train import set_threads
-from earmark.cli.words import tell
+from earmark.cli.words import set_threads, tell
 
 
 def stats(
@@ -97,7 +96,9 @@ def _sentence(corpus: str, measurement: Any, found: Any) -> str:
     }
     changes = " and ".join(words for words, amount in asked.items() if amount)
     heard_by = measurement.frontend.kind + (f" with {changes}" if changes else "")
+    fold = getattr(measurement.corpus, "fold", None)  # some corpora have one held-out part and no folds
+    held_out = "its training part" if fold is None else f"fold {fold} held out"
     return (
-        f"{found.clips} clips of {corpus} (fold {measurement.corpus.fold} held out), {len(found.failed)} "
-        f"failed; heard by {heard_by}: mean {found.mean:.4f}, deviation {found.std:.4f}; in a recipe:"
+        f"{found.clips} clips of {corpus} ({held_out}), {len(found.failed)} failed; heard by {heard_by}: "
+        f"mean {found.mean:.4f}, deviation {found.std:.4f}; in a recipe:"
     )

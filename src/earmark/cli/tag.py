@@ -17,7 +17,7 @@ def tag(
     *,
     model: str = "builtin",
     top: int = 5,
-    threshold: float = 0.0,
+    threshold: float | str = 0.0,
     window: float | None = None,
     hop: float | None = None,
     form: Format = None,
@@ -38,7 +38,8 @@ def tag(
         paths: files, folders, globs, or - for standard input.
         model: a name, a checkpoint file, a training run's folder, or several of them with commas between.
         top: at most so many tags for each file or window.
-        threshold: leave out tags of a lower score, 0 to 1.
+        threshold: leave out tags of a lower score, 0 to 1; or a file of thresholds, one for each label, that
+            `earmark evaluate --out FOLDER` wrote, or that folder; or auto, for the one beside the model.
         window: seconds; tags for each stretch of this length, instead of one set for the file.
         hop: seconds from the start of one window to the next; the window if not given.
         form: of the output; by the suffix of --out if not given, else text.
@@ -56,7 +57,13 @@ def tag(
     from earmark.inference.sources import Search
 
     out = None if out == Path("-") else out
-    settings = TagSettings(top=top, threshold=threshold, window=window, hop=hop)
+    if isinstance(threshold, str):  # a file of thresholds, which must be known before the run begins
+        from earmark.inference.settings import Cut
+        from earmark.inference.tagging import tag_settings
+
+        settings = tag_settings(model, threshold, Cut(window=window, hop=hop), top)
+    else:
+        settings = TagSettings(top=top, threshold=threshold, window=window, hop=hop)
     run = Run(device=device, batch=batch, workers=workers, on_truncated=on_truncated)
 
     def prepare() -> Ready:

@@ -1,73 +1,86 @@
-"""`earmark train`, `earmark recipes`: run a recipe, list them."""
+"""`earmark train`: run a recipe."""
 
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from rich.console import Console
-from rich.table import Table
+
+from earmark.cli.words import Assignments, Flag, Stopped, set_threads, tell
 
 
 def train(
-    recipe: str,
+    recipe: str | None = None,
     /,
     *,
     data: Path,
-    out: Path,
-    set_: Annotated[list[str] | None, Parameter(name="--set")] = None,
+    out: Path | None = None,
+    from_: Annotated[str | None, Parameter(name="--from")] = None,
+    set_: Assignments = None,
+    resume: Annotated[bool, Flag] = False,
+    dry_run: Annotated[bool, Flag] = False,
+    device: str = "cpu",
+    workers: int = 0,
+    cache: Path | None = None,
+    max_errors: float = 0.05,
     threads: int | None = None,
+    run: Annotated[list[str] | None, Parameter(name="--run")] = None,
 ) -> int:
-    """Train a model by a named recipe.
+    """Train a model: by a named recipe, or from a known model on your own clips.
+
+    A run can be killed at any moment; the same command with --resume goes on with it, to the bit.  Under
+    `torchrun` several processes share each batch.
 
     Args:
-        recipe: a name that `earmark recipes` lists.
-        data: folder of the corpus.
-        out: run folder to make; `earmark tag --model OUT` reads it afterwards.
+        recipe: a name that `earmark recipes` lists, or a recipe.json; left away with --from.
+        data: folder of the corpus; or with --from a table (csv, tsv, jsonl, parquet) or a folder of classes.
+        out: run folder to make; `earmark tag --model OUT` reads it at once.
+        from_: fine-tune this model, by name or file, with settings chosen from the size of the data.
         set_: changes of the recipe, such as --set corpus.fold=2; may be given several times.
+        resume: go on with the run in --out, if there is one.
+        dry_run: print the recipe, the size of the model, steps and memory, and do nothing.
+        device: cpu, cuda or cuda:N.
+        workers: processes that read and decode clips ahead of the training one.
+        cache: folder for decoded clips; the user's cache folder if not given.
+        max_errors: share of the clips that may fail to decode.
         threads: processor threads; PyTorch's default if not given.
+        run: rarer settings of where it runs, such as --run save_steps=100 or --run micro_batch=8.
     """
-    from earmark.training import train as run
+    from earmark.cli.choosing import chosen_recipe
+    from earmark.config import ConfigError, override
+    from earmark.training import Settings, StoppedError
+    from earmark.training import train as learn
 
     set_threads(threads)
-    run(find_recipe(recipe, set_ or []), data, out, report=print_epoch)
+    chosen, root = chosen_recipe(recipe, from_, data, set_ or [])
+    given = Settings(
+        resume=resume, device=device, workers=workers, cache=cache or "auto", max_errors=max_errors
+    )
+    settings = override(given, run or [])
+    if dry_run:
+        return show_plan(chosen, root, settings)
+    if out is None:
+        raise ConfigError("training needs --out, a folder for the run")
+    try:
+        learn(chosen, root, out, settings, report=print_epoch)
+    except StoppedError as stopped:
+        tell(str(stopped))
+        raise Stopped(stopped.signal) from None
     return 0
 
 
-def recipes() -> int:
-    """List the recipes with what they train on."""
-    from earmark.recipes import RECIPES
+def show_plan(recipe: Any, root: Path, settings: Any) -> int:
+    """Print what a run would be."""
+    from earmark.training.planning import plan
 
-    table = Table("recipe", "front end", "encoder", "corpus", "epochs")
-    for name, recipe in RECIPES.items():
-        model = recipe.model
-        table.add_row(name, model.frontend.kind, model.encoder.kind, recipe.corpus.kind, str(recipe.epochs))
-    Console().print(table)
+    sys.stdout.write(f"{plan(recipe, recipe.corpus.read(root), settings)}\n")
     return 0
-
-
-def find_recipe(name: str, assignments: list[str]) -> Any:
-    """A recipe by name, with `--set` applied; unknown names are usage errors that suggest the right one."""
-    from earmark.config import ConfigError, did_you_mean, override
-    from earmark.recipes import RECIPES
-
-    if name not in RECIPES:
-        hint = did_you_mean(name, RECIPES, f"there are {', '.join(RECIPES)}")
-        raise ConfigError(f"no recipe {name!r}; {hint}")
-    return override(RECIPES[name], assignments)
 
 
 def print_epoch(metrics: dict[str, Any]) -> None:
     """One line on stderr for each epoch."""
+    measured = "".join(f"  {name} {value:.4f}" for name, value in metrics.items() if name.startswith("val_"))
     sys.stderr.write(
         f"epoch {metrics['epoch']:4d}  loss {metrics['loss']:.4f}  rate {metrics['lr']:.2e}  "
-        f"{metrics['seconds']:.1f} s\n"
+        f"{metrics['clips_per_second']:.1f} clips/s  waiting {metrics['waiting']:.0%}{measured}\n"
     )
-
-
-def set_threads(threads: int | None) -> None:
-    """Bound PyTorch's threads for the whole process."""
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)

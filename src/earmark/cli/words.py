@@ -3,10 +3,19 @@
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
+
+from cyclopts import Parameter
 
 STDIN = "\0stdin"
 """How a lone `-` passes the parser, which takes it for an option; no argument can hold a zero byte."""
+
+
+Flag = Parameter(negative="")
+"""A switch that is only ever switched on."""
+
+Assignments = Annotated[list[str] | None, Parameter(name="--set")]
+"""`--set path=value`, as often as wanted."""
 
 
 class Stopped(BaseException):
@@ -31,3 +40,11 @@ def tell(message: str) -> None:
     with suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(f"earmark: {one_line(message)}\n")
         sys.stderr.flush()
+
+
+def set_threads(threads: int | None) -> None:
+    """Bound PyTorch's threads for the whole process."""
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)

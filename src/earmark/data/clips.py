@@ -37,12 +37,14 @@ class Split(NamedTuple):
         train: clips to learn from.
         test: held-out clips; nothing is ever chosen by them.
         validation: clips to choose by, where the corpus names some; neither learned from nor reported.
+        missing: names of clips that the corpus lists but that are not here, such as videos that are gone.
     """
 
     labels: LabelSet
     train: list[Clip]
     test: list[Clip]
     validation: Sequence[Clip] = ()
+    missing: Sequence[str] = ()
 
 
 def read_rows(table: Path, needed: Iterable[str]) -> list[dict[str, str]]:

@@ -27,7 +27,7 @@ class AST(EncoderDescription):
         patch: height and width of a patch, in bands and frames.
         stride: between patches, in bands (first) and frames.
         dim: width of a token.
-        depth: transformer blocks.
+        depth: transformer blocks; with none the encoder is the patch projection alone.
         heads: attention heads.
         distilled: a second summary token, DeiT's distillation token, beside the class token.
         pool: what the summary is: the mean of the summary tokens, or the mean of the class token and the
@@ -58,7 +58,7 @@ class AST(EncoderDescription):
     patch: int = Field(default=16, gt=0, le=1024)
     stride: tuple[int, int] = (10, 10)
     dim: int = Field(default=768, gt=0, le=16384)
-    depth: int = Field(default=12, gt=0, le=256)
+    depth: int = Field(default=12, ge=0, le=256)
     heads: int = Field(default=12, gt=0)
     distilled: bool = True
     pool: Literal["summary", "class_and_first_patch"] = "summary"
@@ -116,7 +116,26 @@ class AST(EncoderDescription):
     @property
     def layers(self) -> tuple[Layer, ...]:
         """What each block gives; the summary is pooled as at the end, without the last norm."""
-        return (Layer(self.dim, self.dim, self.stride[1], (self.patch - 1) / 2),) * self.depth
+        return (self._grid,) * self.depth
+
+    @property
+    def _grid(self) -> Layer:
+        return Layer(self.dim, self.dim, self.stride[1], (self.patch - 1) / 2)
+
+    @property
+    def frame_dim(self) -> int:
+        """Width of a frame; there may be no last layer to read it off."""
+        return self._grid.frame_dim
+
+    @property
+    def frame_stride(self) -> int:
+        """Feature frames from one encoded frame to the next."""
+        return self._grid.frame_stride
+
+    @property
+    def first_frame(self) -> float:
+        """Center of the first encoded frame, in feature frames."""
+        return self._grid.first_frame
 
     @property
     def n_summary(self) -> int:
@@ -152,6 +171,7 @@ class ASTEncoder(nn.Module):
     def __init__(self, config: AST) -> None:
         super().__init__()
         self.config = config
+        self.draws: torch.Generator | None = None  # of patchout; the global one if None
         dim, (rows, columns) = config.dim, config.table
         self.cls_token = trunc_normal(1, 1, dim)
         if config.distilled:
@@ -192,7 +212,7 @@ class ASTEncoder(nn.Module):
         until = layers_until(layer, len(self.blocks))
         grid = self.patches(features) + self.positions(features.shape[2])
         patchout = self.config.patchout if self.training else Patchout()
-        sequence = self.tokens(drop_patches(grid, patchout))
+        sequence = self.tokens(drop_patches(grid, patchout, self.draws))
         for block in self.blocks[:until]:
             sequence = block(sequence)
         sequence = self.norm(sequence) if layer is None else sequence
@@ -204,8 +224,8 @@ class ASTEncoder(nn.Module):
 
     def summarize(self, features: Float[Tensor, "batch band frame"]) -> Float[Tensor, "batch dim"]:
         """The summary alone: that of `forward`, but the last block computes no more than what is pooled."""
-        if self.training:
-            return self(features).summary  # the same draws as when frames are wanted too
+        if self.training or not self.blocks:
+            return self(features).summary  # in training the same draws as when frames are wanted too
         grid = self.patches(features) + self.positions(features.shape[2])
         sequence = self.tokens(drop_patches(grid, Patchout()))
         for block in self.blocks[:-1]:

@@ -146,6 +146,8 @@ def layers_until(layer: int | None, count: int) -> int:
     """
     if layer is None:
         return count
+    if not count:
+        raise ValueError(f"layer is {layer} but the encoder has none; leave the layer away")
     if not -count <= layer < count:
         raise ValueError(f"layer is {layer} but the encoder has {count}; give {-count} to {count - 1}")
     return layer % count + 1

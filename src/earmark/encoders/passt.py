@@ -117,6 +117,7 @@ class PaSSTEncoder(nn.Module):
     def __init__(self, config: PaSST) -> None:
         super().__init__()
         self.config = config
+        self.draws: torch.Generator | None = None  # of patchout; the global one if None
         dim, (rows, columns) = config.dim, config.table
         self.cls_token = trunc_normal(1, 1, dim)
         if config.distilled:
@@ -165,9 +166,10 @@ class PaSSTEncoder(nn.Module):
         return Encoding(frames=frames, summary=sequence[:, :n_summary].mean(dim=1))
 
     def summarize(self, features: Float[Tensor, "batch band frame"]) -> Float[Tensor, "batch dim"]:
-        """The summary alone: that of `forward`, and the last block computes the summary tokens only."""
-        if self.training:
-            return self(features).summary  # the same draws as when frames are wanted too
+        """The summary alone: that of `forward`, and the last block computes the summary tokens only.
+
+        In training too: the draws are the same, and so are the gradients.
+        """
         sequence = self.tokens(self.add_positions(self.patches(features)))
         for block in self.blocks[:-1]:
             sequence = block(sequence)
@@ -188,7 +190,7 @@ class PaSSTEncoder(nn.Module):
         longest = table.shape[3]
         if columns < longest:
             random = self.training and self.config.short_input == "random"
-            offset = int(torch.randint(1 + longest - columns, (1,))) if random else 0
+            offset = int(torch.randint(1 + longest - columns, (1,), generator=self.draws)) if random else 0
             table = table[..., offset : offset + columns]
         elif columns > longest:
             if self.config.long_input == "error":
@@ -205,7 +207,7 @@ class PaSSTEncoder(nn.Module):
     def tokens(self, grid: Float[Tensor, "batch dim row column"]) -> Float[Tensor, "batch token dim"]:
         """Flatten a grid with positions, with patchout in training, behind the summary tokens."""
         patchout = self.config.patchout if self.training else Patchout()
-        sequence = drop_patches(grid, patchout)
+        sequence = drop_patches(grid, patchout, self.draws)
         summary = self.cls_token
         if self.config.distilled:
             summary = torch.cat([self.cls_token, self.dist_token], dim=1)

@@ -10,8 +10,11 @@ from jaxtyping import Bool, Float
 
 from earmark.config import ConfigError
 from earmark.data import Clip, Split
+from earmark.evaluation.predictions import items_of
 from earmark.inference.embedding import embed
 from earmark.models import Tagger
+
+Place = tuple[Path, float, float, int]
 
 STRENGTH = 0.05
 """Inverse strength of the regularization (scikit-learn's `C`), fixed for all models and corpora."""
@@ -51,16 +54,17 @@ def probe(model: Tagger, splits: Sequence[Split]) -> ProbeReport:
         network: standardized features and logistic regression.
     """
     _check(splits)
-    paths = sorted({clip.path for split in splits for clip in (*split.train, *split.test)})
-    vectors: dict[Path, np.ndarray] = {}
+    every = {_place(clip): clip for split in splits for clip in (*split.train, *split.test)}
+    clips = [every[place] for place in sorted(every)]
+    vectors: dict[Place, np.ndarray] = {}
     failed: list[str] = []
-    for path, result in zip(paths, embed(paths, model=model), strict=True):
+    for clip, result in zip(clips, embed(items_of(clips, model.sample_rate), model=model), strict=True):
         if result.error is not None:
             failed.append(str(result.error))
         else:
-            vectors[path] = result.embeddings[0]
+            vectors[_place(clip)] = result.embeddings[0]
     accuracies = [_accuracy(vectors, split) for split in splits]
-    return ProbeReport(len(paths), failed, accuracies, float(np.mean(accuracies)))
+    return ProbeReport(len(clips), failed, accuracies, float(np.mean(accuracies)))
 
 
 def found_by_regression(
@@ -102,22 +106,27 @@ def _check(splits: Sequence[Split]) -> None:
         )
 
 
-def _accuracy(vectors: dict[Path, np.ndarray], split: Split) -> float:
+def _accuracy(vectors: dict[Place, np.ndarray], split: Split) -> float:
     """The share of a split's held-out clips that a probe finds."""
     known, heard = (_heard(vectors, clips) for clips in (split.train, split.test))
     if not known or not heard:
         raise ConfigError("hardly any clip of the corpus can be heard; check its files")
     found = found_by_regression(
-        np.stack([vectors[clip.path] for clip in known]),
+        np.stack([vectors[_place(clip)] for clip in known]),
         [clip.labels[0] for clip in known],
-        np.stack([vectors[clip.path] for clip in heard]),
+        np.stack([vectors[_place(clip)] for clip in heard]),
     )
     hits: Bool[np.ndarray, "clip"] = np.array(found) == [clip.labels[0] for clip in heard]
     return float(hits.sum()) / len(split.test)
 
 
-def _heard(vectors: dict[Path, np.ndarray], clips: Sequence[Clip]) -> list[Clip]:
-    return [clip for clip in clips if clip.path in vectors]
+def _heard(vectors: dict[Place, np.ndarray], clips: Sequence[Clip]) -> list[Clip]:
+    return [clip for clip in clips if _place(clip) in vectors]
+
+
+def _place(clip: Clip) -> Place:
+    """What is heard: a file, a stretch of it or a row of a pack."""
+    return clip.path, clip.start, -1.0 if clip.end is None else clip.end, -1 if clip.row is None else clip.row
 
 
 def _scikit_learn() -> tuple[Any, Any]:

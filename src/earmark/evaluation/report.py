@@ -8,10 +8,16 @@ from jaxtyping import Bool, Float
 
 from earmark.config import ConfigError
 from earmark.data import Clip
-from earmark.evaluation.metrics import average_precision, top1_within
-from earmark.inference.tagging import tag
+from earmark.evaluation.answers import Rates, called_best, rates
+from earmark.evaluation.curves import Curve
+from earmark.evaluation.metrics import curves, measure
+from earmark.evaluation.predictions import Predictions, predict
+from earmark.evaluation.ranking import top1_within
+from earmark.inference.pipeline import Hearer
 from earmark.labels import LabelSet
-from earmark.models import Tagger
+
+OF_FAILURES = ("accuracy", "accuracy_top5", "accuracy_argmax")
+"""Metrics in which a clip that could not be heard counts as wrong; others leave it out."""
 
 
 class ClassScore(NamedTuple):
@@ -23,12 +29,22 @@ class ClassScore(NamedTuple):
         found: share of them where it is among the best k labels of the corpus, k being the number of labels
             that are true for the clip; for clips of one label, where it is the best.
         ap: average precision over all held-out clips.
+        auc: area under the ROC curve.
+        precision: of the answers: the best class of a clip, or scores from .5 on where several may hold.
+        recall: of the answers.
+        f1: of the answers.
+        unknown: how many clips are left out, as nobody knows whether they have it.
     """
 
     label: str
     clips: int
     found: float
     ap: float
+    auc: float
+    precision: float
+    recall: float
+    f1: float
+    unknown: int
 
 
 class Report(NamedTuple):
@@ -41,6 +57,8 @@ class Report(NamedTuple):
         top1_within: the same, among the labels of the corpus only.
         mean_ap: mean average precision over the classes that have clips, failures left out.
         classes: the same by class.
+        metrics: all metrics by name; `metrics.DEFINITIONS` says what they are.
+        without_clips: the classes that no clip has, which means over classes leave out.
     """
 
     clips: int
@@ -49,9 +67,11 @@ class Report(NamedTuple):
     top1_within: float
     mean_ap: float
     classes: list[ClassScore]
+    metrics: dict[str, float]
+    without_clips: list[str]
 
 
-def evaluate(model: Tagger, clips: Sequence[Clip], labels: LabelSet) -> Report:
+def evaluate(model: Hearer, clips: Sequence[Clip], labels: LabelSet) -> Report:
     """Tag clips with a model and compare with their labels.
 
     Args:
@@ -62,59 +82,77 @@ def evaluate(model: Tagger, clips: Sequence[Clip], labels: LabelSet) -> Report:
     Raises:
         ConfigError: there are no clips, or the model does not know a label of the corpus.
     """
-    if not clips:
-        raise ConfigError("there are no held-out clips; check the folder and the fold")
-    classes = [model.labels.index(name) for name in labels.names]
-    position = {name: index for index, name in enumerate(model.labels.names)}
-    scores = np.zeros((len(clips), len(model.labels)))
-    targets = np.zeros(scores.shape, dtype=bool)
-    failed: list[str] = []
-    heard = np.ones(len(clips), dtype=bool)
-    results = tag([clip.path for clip in clips], model=model, top=len(model.labels))
-    for row, (clip, result) in enumerate(zip(clips, results, strict=True)):
-        for name in clip.labels:
-            targets[row, position[name]] = True
-        if result.error is not None:
-            failed.append(str(result.error))
-            heard[row] = False
-            continue
-        for found in result.rows[0].tags:
-            scores[row, position[found.label]] = found.score
-    everything = list(range(len(model.labels)))
-    rows = _by_class(scores, targets, heard, labels, classes)
+    return report_of(predict(model, clips, labels))
+
+
+def report_of(predictions: Predictions) -> Report:
+    """Count predictions.
+
+    Raises:
+        ConfigError: not one clip could be heard, or a score is NaN.
+    """
+    heard = predictions.heard
+    if not heard.any():
+        why = f"; the first: {predictions.failures[0]}" if predictions.failures else ""
+        raise ConfigError(f"none of {len(heard)} clips could be heard, so there is nothing to count{why}")
+    inner = predictions.within()
+    kept = inner.of_heard()
+    known = None if kept.known.all() else kept.known
+    metrics = measure(kept.scores, kept.targets, known, kept.classes.exclusive)
+    metrics |= {name: metrics[name] * float(heard.mean()) for name in OF_FAILURES}
+    everything = np.zeros(predictions.scores.shape, dtype=bool)
+    everything[:, predictions.columns] = predictions.targets
+    top1 = top1_within(predictions.scores, everything, list(range(len(predictions.labels))))
+    positives = (inner.targets & inner.known).sum(axis=0)
     return Report(
-        clips=len(clips),
-        failed=failed,
-        top1=float((top1_within(scores, targets, everything) & heard).mean()),
-        top1_within=float((top1_within(scores, targets, classes) & heard).mean()),
-        mean_ap=_mean([row.ap for row in rows]),
-        classes=rows,
+        clips=len(heard),
+        failed=list(predictions.failures),
+        top1=float((top1 & heard).mean()),
+        top1_within=metrics["accuracy"],
+        mean_ap=metrics["map"],
+        classes=_by_class(inner),
+        metrics=metrics,
+        without_clips=[name for name, n in zip(inner.classes.names, positives, strict=True) if not n],
     )
 
 
-def _by_class(
-    scores: Float[np.ndarray, "clip class"],
-    targets: Bool[np.ndarray, "clip class"],
-    heard: Bool[np.ndarray, "clip"],
-    labels: LabelSet,
-    classes: list[int],
-) -> list[ClassScore]:
-    within, true = scores[:, classes], targets[:, classes]
-    rank = (-within).argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
-    found = (rank < true.sum(axis=1, keepdims=True)) & heard[:, None]
+def _by_class(inner: Predictions) -> list[ClassScore]:
+    scores = np.where(inner.known, inner.scores, -np.inf)
+    targets = inner.targets & inner.known
+    rank = (-scores).argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
+    found = (rank < targets.sum(axis=1, keepdims=True)) & inner.heard[:, None]
+    kept = inner.of_heard()
+    swept = curves(kept.scores, kept.targets, kept.known)
+    seen = scores[inner.heard]
+    counted = rates(called_best(seen) if inner.classes.exclusive else seen >= 0.5, kept.targets, kept.known)
     return [
-        ClassScore(
-            label=name,
-            clips=int(true[:, index].sum()),
-            found=_mean(found[true[:, index], index]),
-            ap=average_precision(within[heard, index], true[heard, index]),
-        )
-        for index, name in enumerate(labels.names)
+        _row(name, targets[:, index], found[:, index], swept[index], counted, index, ~inner.known[:, index])
+        for index, name in enumerate(inner.classes.names)
     ]
 
 
-def _mean(values: Sequence[float] | np.ndarray) -> float:
-    """The mean of what there is; NaN, without a warning, of nothing."""
-    known = np.asarray(values, dtype=float)
-    known = known[~np.isnan(known)]
-    return float(known.mean()) if len(known) else float("nan")
+def _row(
+    name: str,
+    true: Bool[np.ndarray, "clip"],
+    found: Bool[np.ndarray, "clip"],
+    curve: Curve,
+    counted: Rates,
+    index: int,
+    unknown: Bool[np.ndarray, "clip"],
+) -> ClassScore:
+    return ClassScore(
+        label=name,
+        clips=int(true.sum()),
+        found=_mean(found[true].astype(float)),
+        ap=curve.average_precision(),
+        auc=curve.auc(),
+        precision=float(counted.precision[index]),
+        recall=float(counted.recall[index]),
+        f1=float(counted.f1[index]),
+        unknown=int(unknown.sum()),
+    )
+
+
+def _mean(values: Float[np.ndarray, "some"]) -> float:
+    """The mean; NaN, without a warning, of nothing."""
+    return float(values.mean()) if len(values) else float("nan")

@@ -7,7 +7,7 @@ from typing import TypeGuard, TypeVar, cast
 import numpy as np
 
 from earmark.audio import Source
-from earmark.inference.decoding import Pool
+from earmark.audio.pool import Pool
 from earmark.inference.results import EmbedResult, TagResult
 from earmark.inference.settings import Run
 from earmark.inference.sources import Item, item_of

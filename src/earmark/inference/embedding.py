@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from earmark.audio import Source
+from earmark.audio.pool import Pool
 from earmark.config import ConfigError
 from earmark.inference.calls import first, is_one, many, with_pool
-from earmark.inference.decoding import Pool
 from earmark.inference.pipeline import Give, Hearer, Outcome, Values, Waveform, place, run_through
 from earmark.inference.results import EmbedResult
 from earmark.inference.settings import EmbedOptions, EmbedSettings, Run, RunOptions

@@ -171,13 +171,14 @@ def misfit_of_tags(record: Record, settings: TagSettings, labels: Collection[str
     """
     rows = record.head.get("rows", [])
     most = min(settings.top, len(labels))
+    least = dict(zip(labels, settings.scores_from(tuple(labels)).tolist(), strict=True))
     for _, _, tags in rows:
         for label, score in tags:
             if label not in labels:
                 return f"the label {label!r}, which the model does not know"
-            if score < settings.threshold - 0.5 * 10**-tables.DIGITS:
-                return f"a score of {score:g}, and the threshold is {settings.threshold:g}"
-        if len(tags) > most or (len(tags) < most and not settings.threshold):
+            if score < least[label] - 0.5 * 10**-tables.DIGITS:
+                return f"a score of {score:g}, and the threshold is {least[label]:g}"
+        if len(tags) > most or (len(tags) < most and not any(least.values())):
             return f"{len(tags)} tags in a row, and {most} are asked for"
     return _misfit_of_rows([(start, end) for start, end, _ in rows], settings)
 

@@ -12,9 +12,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from earmark.audio import AudioError
+from earmark.audio.pool import Pool
 from earmark.config import ConfigError
 from earmark.inference.cutting import Cutter, Window, samples_of
-from earmark.inference.decoding import Pool, decode
+from earmark.inference.decoding import decode
 from earmark.inference.settings import Cut, Run
 from earmark.inference.sources import Item
 from earmark.models.ensemble import Ensemble

@@ -120,13 +120,24 @@ class EmbedResult:
 
 
 def best(
-    scores: Float[np.ndarray, "class"], names: Sequence[str], top: int, threshold: float
+    scores: Float[np.ndarray, "class"],
+    names: Sequence[str],
+    top: int,
+    threshold: float | Float[np.ndarray, "class"],
 ) -> tuple[Tag, ...]:
     """The best labels, best first; of equal ones the earlier first.
+
+    Args:
+        scores: of all labels.
+        names: of all labels.
+        top: at most so many.
+        threshold: labels of a lower score are left out; one for all, or one for each.
 
     Example:
         >>> best(np.array([0.1, 0.7, 0.2]), ("Dog", "Rain", "Wind"), top=2, threshold=0.15)
         (Tag('Rain', 0.7), Tag('Wind', 0.2))
     """
-    order: list[int] = np.argsort(-scores, kind="stable")[:top].tolist()
-    return tuple(Tag(names[index], float(scores[index])) for index in order if scores[index] >= threshold)
+    enough = scores >= threshold
+    order: list[int] = np.argsort(-scores, kind="stable").tolist()
+    given = [index for index in order if enough[index]][:top]
+    return tuple(Tag(names[index], float(scores[index])) for index in given)

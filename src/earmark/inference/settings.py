@@ -3,9 +3,12 @@
 import os
 from typing import Literal, TypedDict
 
+import numpy as np
+from jaxtyping import Float
 from pydantic import model_validator
 
 from earmark.config import Frozen
+from earmark.inference.thresholds import Thresholds
 
 MOST_SECONDS = 7 * 86400
 
@@ -49,10 +52,12 @@ class TagSettings(Cut):
     Attributes:
         top: at most so many tags in a row, best first.
         threshold: tags of a lower score are left out, 0 to 1.
+        chosen: a threshold for each label and a calibration, instead of the one threshold.
     """
 
     top: int = 5
     threshold: float = 0.0
+    chosen: Thresholds | None = None
 
     @model_validator(mode="after")
     def _check_tags(self) -> "TagSettings":
@@ -61,6 +66,14 @@ class TagSettings(Cut):
         if not 0 <= self.threshold <= 1:
             raise ValueError(f"threshold is {self.threshold}; scores are probabilities, give 0 to 1")
         return self
+
+    def scores_from(self, names: tuple[str, ...]) -> Float[np.ndarray, "class"]:
+        """From which score on each of a model's labels is given.
+
+        Raises:
+            ConfigError: thresholds were chosen for labels that the model does not have.
+        """
+        return np.full(len(names), self.threshold) if self.chosen is None else self.chosen.of(names)
 
 
 class EmbedSettings(Cut):

@@ -4,18 +4,23 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Unpack, overload
 
-from earmark.audio import Source
+import numpy as np
+from jaxtyping import Float
+
+from earmark.audio import Source, displayable
+from earmark.audio.pool import Pool
 from earmark.config import ConfigError
 from earmark.inference.calls import first, is_one, many, with_pool
-from earmark.inference.decoding import Pool
 from earmark.inference.pipeline import Give, Hearer, Outcome, place, run_through
 from earmark.inference.results import TagResult, TagRow, best
-from earmark.inference.settings import Run, RunOptions, TagSettings
+from earmark.inference.settings import Cut, Run, RunOptions, TagSettings
 from earmark.inference.sources import Item, item_of
-from earmark.models.zoo import load
+from earmark.inference.thresholds import AUTO, FILE, Thresholds, calibrated, read_thresholds
+from earmark.models.zoo import load, members_of, resolve
 
 Model = str | os.PathLike[str] | Hearer
 Sources = Source | Iterable[Source | Item]
+Threshold = float | str | os.PathLike[str]
 
 
 @overload
@@ -24,7 +29,7 @@ def tag(  # pyright: ignore[reportOverlappingOverload] (a str is an iterable of 
     *,
     model: Model = ...,
     top: int = ...,
-    threshold: float = ...,
+    threshold: Threshold = ...,
     window: float | None = ...,
     hop: float | None = ...,
     **run: Unpack[RunOptions],
@@ -38,7 +43,7 @@ def tag(
     *,
     model: Model = ...,
     top: int = ...,
-    threshold: float = ...,
+    threshold: Threshold = ...,
     window: float | None = ...,
     hop: float | None = ...,
     **run: Unpack[RunOptions],
@@ -51,7 +56,7 @@ def tag(
     *,
     model: Model = "builtin",
     top: int = 5,
-    threshold: float = 0.0,
+    threshold: Threshold = 0.0,
     window: float | None = None,
     hop: float | None = None,
     **run: Unpack[RunOptions],
@@ -63,7 +68,9 @@ def tag(
             them, as a list or any other iterable.
         model: a name, a checkpoint file, or a model at hand.
         top: at most so many tags in a row, best first.
-        threshold: tags of a lower score are left out, 0 to 1.
+        threshold: tags of a lower score are left out, 0 to 1; or a file of thresholds, one for each label,
+            that `earmark evaluate` chose, or "auto" for the one beside the model: then scores are calibrated,
+            too.
         window: seconds of audio in a row; None for one row that holds the whole source.
         hop: seconds from the start of one row to the start of the next; the window if None.
         run: where it runs, the fields of `Run`: device, batch, workers, timeout, on_truncated.
@@ -85,7 +92,7 @@ def tag(
         >>> [len(result.rows) for result in tag([(noise, 32000), (noise, 16000)], window=0.5)]
         [2, 4]
     """
-    settings = TagSettings(top=top, threshold=threshold, window=window, hop=hop)
+    settings = tag_settings(model, threshold, Cut(window=window, hop=hop), top)
     where = Run(**run)
     tagger = ready_to_tag(model, where.device)
     if is_one(sources):
@@ -93,6 +100,38 @@ def tag(
     return with_pool(
         many(sources), where, lambda items, pool: tag_items(items, tagger, settings, where, pool)
     )
+
+
+def tag_settings(model: Model, threshold: Threshold, cut: Cut, top: int) -> TagSettings:
+    """What a tagging run shall give, with the thresholds that were named read from their file.
+
+    Raises:
+        ConfigError: an impossible option, or no such thresholds.
+    """
+    if isinstance(threshold, float | int):
+        return TagSettings(top=top, threshold=threshold, window=cut.window, hop=cut.hop)
+    chosen = find_thresholds(model) if threshold == AUTO else read_thresholds(threshold)
+    return TagSettings(top=top, chosen=chosen, window=cut.window, hop=cut.hop)
+
+
+def find_thresholds(model: Model) -> Thresholds:
+    """The thresholds that lie beside a model, in its run folder.
+
+    Args:
+        model: how the model was named.
+
+    Raises:
+        ConfigError: there are none, or the model has no file.
+    """
+    how = f"`earmark evaluate MODEL --data ... --out FOLDER` chooses some: give that FOLDER, not {AUTO!r}"
+    if not isinstance(model, str | os.PathLike) or members_of(model) is not None:
+        raise ConfigError(
+            f"a model at hand, or several, have no file that thresholds could lie beside; {how}"
+        )
+    folder = resolve(model).parent
+    if not (folder / FILE).is_file():
+        raise ConfigError(f"there is no {FILE} in {displayable(folder)}; {how}")
+    return read_thresholds(folder)
 
 
 def ready_to_tag(model: Model, device: str | None) -> Hearer:
@@ -110,18 +149,22 @@ def tag_items(
 ) -> Iterator[TagResult]:
     """One result for each item, in order; failures are in their `error`."""
     give = Give(lambda waveform: model.probabilities(model(waveform)), len(model.labels))
+    least = settings.scores_from(model.labels.names)
     for outcome in run_through(items, model, give, cut=settings, run=run, pool=pool):
-        yield _result(outcome, model, settings)
+        yield _result(outcome, model, settings, least)
 
 
-def _result(outcome: Outcome, model: Hearer, settings: TagSettings) -> TagResult:
-    name, rate = outcome.item.name, model.sample_rate
+def _result(
+    outcome: Outcome, model: Hearer, settings: TagSettings, least: Float[np.ndarray, "class"]
+) -> TagResult:
+    name, rate, labels = outcome.item.name, model.sample_rate, model.labels
+    temperature = 1.0 if settings.chosen is None else settings.chosen.temperature
     rows = tuple(
         TagRow(
             name,
             row.start / rate,
             row.stop / rate,
-            best(row.mean(), model.labels.names, settings.top, settings.threshold),
+            best(calibrated(row.mean(), temperature, labels.exclusive), labels.names, settings.top, least),
         )
         for row in outcome.rows
     )

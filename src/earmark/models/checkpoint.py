@@ -8,7 +8,6 @@ from io import BufferedReader
 from typing import Any, NamedTuple, cast
 
 import torch
-from safetensors.torch import save as save_tensors
 
 from earmark.config import ConfigError
 from earmark.files import commit
@@ -22,6 +21,7 @@ from earmark.models.tensor_file import (
     opened,
     read_layout,
     read_tensors,
+    write_tensors,
 )
 
 __all__ = ["CheckpointError", "Header", "is_ours", "load_checkpoint", "read_header", "save"]
@@ -84,7 +84,7 @@ def save(
     for name in sorted(state):
         digest.update(state[name].reshape(-1).view(torch.uint8).numpy().data)
     with commit(path) as file:
-        file.write(save_tensors(state, metadata=texts | {"digest": digest.hexdigest()}))
+        write_tensors(file, state, texts | {"digest": digest.hexdigest()})
 
 
 def is_ours(path: str | os.PathLike[str]) -> bool:

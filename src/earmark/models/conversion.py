@@ -1,20 +1,12 @@
 """A published model in the cache: fetched as its authors published it, converted, and converted anew when the
 catalog or the converter have changed."""
 
-import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
+from earmark.fetching import FetchError, Remote, alone, fetch, progress_bar, recorded_digest
 from earmark.models.catalog import Published
 from earmark.models.checkpoint import read_header, save
-from earmark.models.download import Progress as Tell
-from earmark.models.download import fetch
-from earmark.models.fetched import Remote, alone, recorded_digest
 from earmark.models.recognized import recognize
 from earmark.models.tensor_file import CheckpointError
 
@@ -38,14 +30,19 @@ def fetch_published(entry: Published, folder: Path) -> Path:
     converted = _converted(entry, folder)
     if _is_current(entry, converted):
         return converted
-    remote = Remote(entry.name, entry.url, entry.size, entry.sha256)
     original = folder / f"{entry.name}.pt"
-    with _progress_bar(entry.name) as tell:
-        fetch(remote, original, tell)
+    otherwise = "download it yourself and give --model FILE"
+    remote = Remote(entry.name, entry.url, entry.size, entry.sha256, otherwise=otherwise)
+    try:
+        with progress_bar(entry.name) as tell:
+            fetch(remote, original, tell)
+        digest = recorded_digest(original)
+    except FetchError as error:
+        raise CheckpointError(error.name, error.reason) from None
     try:
         with alone(converted):
             if not _is_current(entry, converted):
-                _convert(entry, original, converted)
+                _convert(entry, original, digest, converted)
     except CheckpointError as error:
         raise CheckpointError(
             original,
@@ -77,21 +74,9 @@ def _is_current(entry: Published, converted: Path) -> bool:
     return all(provenance.get(name) == value for name, value in _facts(entry).items())
 
 
-def _convert(entry: Published, original: Path, converted: Path) -> None:
+def _convert(entry: Published, original: Path, digest: str | None, converted: Path) -> None:
     """Turn published weights into a checkpoint of ours."""
     tagger = recognize(original, entry.settings, entry.name).tagger
     if len(tagger.labels) != entry.classes:
         raise CheckpointError(original, f"has {len(tagger.labels)} classes; {entry.classes} were expected")
-    save(tagger, converted, provenance={**_facts(entry), "source_sha256": recorded_digest(original)})
-
-
-@contextmanager
-def _progress_bar(name: str) -> Generator[Tell | None, None, None]:
-    """A bar on a terminal, from the first byte on; nothing in a pipe."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        yield None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(name, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    save(tagger, converted, provenance={**_facts(entry), "source_sha256": digest})

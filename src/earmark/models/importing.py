@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from earmark.config import ConfigError
+from earmark.fetching import alone
 from earmark.models.catalog import ENSEMBLE_BY_NAME
 from earmark.models.checkpoint import is_ours, load_checkpoint, read_header, save
 from earmark.models.conversion import CONVERTER
-from earmark.models.fetched import alone
 from earmark.models.recognized import Recognized, recognize
 from earmark.models.tensor_file import CheckpointError, opened
 from earmark.models.zoo import NAMES, imported_path, in_folder

@@ -4,10 +4,10 @@ import json
 import math
 import os
 import stat
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from io import BufferedReader
-from typing import Any, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import torch
 from jaxtyping import Shaped
@@ -149,6 +149,31 @@ def read_tensors(
             see(view)
         tensors[name] = raw.view(DTYPES[entry.dtype]).reshape(entry.shape)
     return tensors
+
+
+def write_tensors(file: BinaryIO, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file whose bytes depend on nothing but what is in it.
+
+    The format's own library writes the texts in a random order, so that equal models are not equal files.
+
+    Args:
+        file: where to.
+        tensors: contiguous and on the CPU, of the types in `DTYPES`.
+        metadata: texts about the file as a whole.
+    """
+    codes = {known: code for code, known in DTYPES.items()}
+    order = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))  # each is aligned
+    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
+    end = 0
+    for name in order:
+        begin, end = end, end + tensors[name].numel() * tensors[name].element_size()
+        shape, code = list(tensors[name].shape), codes[tensors[name].dtype]
+        header[name] = {"dtype": code, "shape": shape, "data_offsets": [begin, end]}
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    file.write(len(text).to_bytes(8, "little") + text)
+    for name in order:
+        file.write(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
 
 
 def check_finite(path: Path, tensors: dict[str, Tensor]) -> None:

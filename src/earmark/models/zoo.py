@@ -22,7 +22,7 @@ WEIGHTS = Path(__file__).parent.parent / "weights"
 NAMES = ("builtin", *(entry.name for entry in PUBLISHED))
 """Models that `load` always knows.  `builtin` ships inside the package; others are fetched at first use."""
 
-IN_FOLDERS = ("model.safetensors", "pytorch_model.bin")
+IN_FOLDERS = ("model.safetensors", "averaged.safetensors", "last.safetensors", "pytorch_model.bin")
 
 
 @overload

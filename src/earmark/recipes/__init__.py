@@ -1,11 +1,36 @@
-"""Published and shipped training runs.  A new recipe is one constant and one line here."""
+"""Published and shipped training runs.  A new one is a constant in its corpus's file, and a line at its end."""
 
-from earmark.recipes import builtin, esc10
+from earmark.recipes import (
+    audioset_ast,
+    audioset_done_right,
+    audioset_passt,
+    builtin,
+    esc10,
+    esc50,
+    esc50_minimal,
+    fsd50k,
+    openmic,
+    psla,
+    speech_commands,
+)
+from earmark.recipes.named import Named
 
-RECIPES = {
-    "builtin": builtin.BUILTIN,
-    "esc10-cnn": esc10.CNN,
-    "esc10-passt-tiny": esc10.PASST_TINY,
-}
+NAMED: dict[str, Named] = (
+    {"builtin": Named(builtin.BUILTIN)}
+    | audioset_passt.RECIPES
+    | audioset_ast.RECIPES
+    | audioset_done_right.RECIPES
+    | psla.RECIPES
+    | fsd50k.RECIPES
+    | openmic.RECIPES
+    | esc50.RECIPES
+    | esc50_minimal.RECIPES
+    | esc10.RECIPES
+    | speech_commands.RECIPES
+)
+"""Every recipe by name, with what its authors say of it."""
 
-__all__ = ["RECIPES"]
+RECIPES = {name: named.recipe for name, named in NAMED.items()}
+"""Every recipe by name."""
+
+__all__ = ["NAMED", "RECIPES", "Named"]

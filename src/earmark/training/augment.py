@@ -1,230 +1,261 @@
-"""Random changes of training clips, between the steps of the one path of sound."""
+"""Random changes of training clips: what a recipe can ask for, and those of a batch of features.
+
+Everything is drawn for a clip, or for a pair of neighbors in the batch, never over the batch: a batch that is
+cut at even places gives the same numbers as the whole.
+"""
 
 from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int16
-from torch import Tensor, nn
+from jaxtyping import Bool, Float
+from pydantic import Field, model_validator
+from torch import Tensor
 
-from earmark.training.recipe import Augment, Mixup
+from earmark.config import Frozen
+from earmark.frontends import FrontendConfig
+from earmark.training.mixing import mix_linear, mix_power, neighbors
+from earmark.training.spectrogram_augment import (
+    add_noise,
+    equalize,
+    hide,
+    low_pass,
+    roll_frames,
+    stretch_and_warp,
+    stripes,
+)
 
-Generators = Sequence[np.random.Generator]
+Batch = tuple[
+    Float[Tensor, "batch band frame"], Float[Tensor, "batch class"], Bool[Tensor, "batch class"] | None
+]
+
+POINTS = 5
+"""Gains of a random equalizer."""
 
 
-def crop(
-    waveform: Int16[np.ndarray, "sample"], length: int, generator: np.random.Generator | None
-) -> Float[np.ndarray, "{length}"]:
-    """Cut `length` samples from a clip that is thought of as a circle.
+class Mixup(Frozen):
+    """Mix the features of each clip with those of its neighbor in the batch.
 
-    A shorter clip is repeated.  Without a generator the cut begins at the clip's start.
-
-    Example:
-        >>> crop(np.arange(3, dtype=np.int16), 5, None) * 32768
-        array([0., 1., 2., 0., 1.], dtype=float32)
+    Attributes:
+        alpha: both parameters of the Beta distribution that the share is drawn from.
+        share: of the clips that are mixed, 0 to 1.
+        domain: "power" mixes as sounds mix in air; "log" mixes the features as they are, as published.
+        dominant: a clip keeps the greater of the two shares, as PaSST; False: the one that is drawn.
     """
-    start = int(generator.integers(len(waveform))) if generator else 0
-    turns = -(-(start + length) // len(waveform))
-    circle = np.tile(waveform, turns) if turns > 1 else waveform
-    return circle[start : start + length].astype(np.float32) / np.float32(32768)
+
+    alpha: float = Field(default=0.3, gt=0, le=1000)
+    share: float = Field(default=1.0, ge=0, le=1)
+    domain: Literal["power", "log"] = "power"
+    dominant: bool = True
 
 
-def gain(
-    waveform: Float[Tensor, "batch sample"], most_db: float, generators: Generators
-) -> Float[Tensor, "batch sample"]:
-    """Amplify each clip by a gain in dB drawn uniformly from +-`most_db`."""
-    return waveform * 10 ** (_uniform(generators, -most_db, most_db)[:, None] / 20)
+class WaveMixup(Frozen):
+    """Mix the waveform of each clip with that of any other clip of the corpus.
 
-
-def equalize(
-    log_mel: Float[Tensor, "batch band frame"], most_db: float, generators: Generators, points: int = 5
-) -> Float[Tensor, "batch band frame"]:
-    """Add a smooth random curve over the bands: `points` gains within +-`most_db`, joined by straight lines.
-
-    Args:
-        log_mel: natural logarithm of power, not normalized.
-        most_db: largest boost or cut.
-        generators: one for each clip.
-        points: evenly spaced over the bands.
+    Attributes:
+        alpha: both parameters of the Beta distribution that the share is drawn from.
+        share: of the clips that are mixed, 0 to 1.
+        dominant: a clip keeps the greater of the two shares, as PaSST; False: the one that is drawn, as AST.
     """
-    gains = torch.stack([_uniform(generators, -most_db, most_db) for _ in range(points)], dim=1)
-    curve = nn.functional.interpolate(
-        gains[:, None], size=log_mel.shape[1], mode="linear", align_corners=True
-    ).transpose(1, 2)
-    return log_mel + curve * (np.log(10) / 10)
+
+    alpha: float = Field(default=2.0, gt=0, le=1000)
+    share: float = Field(default=0.5, ge=0, le=1)
+    dominant: bool = True
 
 
-def low_pass(
-    log_mel: Float[Tensor, "batch band frame"], share: float, floor: float, generators: Generators
-) -> Float[Tensor, "batch band frame"]:
-    """Set the bands above a random edge to the floor, in a share of the clips.
+class Augment(Frozen):
+    """Random changes of the training clips; each is off at its default.
 
-    Old telephones, narrow codecs and low sample rates do this to real recordings; a model that never heard it
-    takes the missing treble for a class.  The edge lies between half of the bands and all.
+    Attributes:
+        crop: a clip starts at a random place and goes on at its own start (circular).
+        random_offset: of a longer clip a random stretch is heard instead of its beginning.
+        reverb: share of the clips that are convolved with an impulse response, one of those given to a run.
+        gain_db: gain between -gain_db and +gain_db.
+        whole_gain: only whole decibels, from -gain_db to gain_db - 1, as published with PaSST.
+        roll: the waveform is turned by up to so many samples, either way; its end comes in at its start.
+        wave_mixup: mixing of waveforms; the targets are mixed likewise.
+        equalizer_db: five points of a smooth random equalizer, each within +-equalizer_db.
+        low_pass: share of the clips whose upper bands fade to the floor, as in narrow recordings.
+        stretch: time is stretched by a factor between 1 / (1 + stretch) and 1 + stretch.
+        warp: frequency is scaled by a factor between 1 / (1 + warp) and 1 + warp.
+        mixup: mixing of features; the targets are mixed likewise.
+        freq_mask: SpecAugment masks are narrower than this many bands.
+        time_mask: SpecAugment masks are narrower than this many frames.
+        n_masks: how many masks of each kind.
+        mask_with: what masked cells become: the clip's mean, or 0 before normalization, as published.
+        shared_masks: all clips of a batch get the same masks, as in PaSST's own training environments.
+        noise: most that uniform noise adds to the normalized features; 0.1 for Speech Commands, as AST.
+        roll_frames: the features are turned in time by up to so many frames; 10 for Speech Commands, as AST.
     """
-    bands = log_mel.shape[1]
-    hit = _uniform(generators, 0.0, 1.0) < share
-    edge = torch.where(
-        hit, _uniform(generators, bands / 2, float(bands)), torch.full((len(generators),), float(bands))
-    )
-    above = torch.arange(bands)[None] >= edge[:, None]
-    return log_mel.masked_fill(above[:, :, None], floor)
+
+    crop: bool = False
+    random_offset: bool = False
+    reverb: float = Field(default=0.0, ge=0, le=1)
+    gain_db: float = Field(default=0.0, ge=0, le=120)
+    whole_gain: bool = False
+    roll: int = Field(default=0, ge=0, le=100_000_000)
+    wave_mixup: WaveMixup | None = None
+    equalizer_db: float = Field(default=0.0, ge=0, le=120)
+    low_pass: float = Field(default=0.0, ge=0, le=1)
+    stretch: float = Field(default=0.0, ge=0, le=100)
+    warp: float = Field(default=0.0, ge=0, le=100)
+    mixup: Mixup | None = None
+    freq_mask: int = Field(default=0, ge=0, le=65536)
+    time_mask: int = Field(default=0, ge=0, le=10_000_000)
+    n_masks: int = Field(default=1, ge=0, le=100)
+    mask_with: Literal["mean", "zero"] = "mean"
+    shared_masks: bool = False
+    noise: float = Field(default=0.0, ge=0, le=100)
+    roll_frames: int = Field(default=0, ge=0, le=10_000_000)
+
+    @model_validator(mode="after")
+    def _check(self) -> "Augment":
+        if self.crop and self.random_offset:
+            raise ValueError(
+                "crop starts a clip at a random place already, and goes on at its start; leave random_offset "
+                "away"
+            )
+        if self.whole_gain and (self.gain_db < 1 or self.gain_db != int(self.gain_db)):
+            raise ValueError(
+                f"whole_gain draws whole decibels but gain_db is {self.gain_db:g}; give a whole number, "
+                "at least 1"
+            )
+        return self
+
+    def misfit(self, frontend: FrontendConfig) -> str | None:
+        """Why a front end's features cannot be changed like this, as a sentence; None if they can."""
+        asked = {name: getattr(self, name) for name in ("equalizer_db", "low_pass", "stretch", "warp")}
+        asked["mixup.domain 'power'"] = self.mixup is not None and self.mixup.domain == "power"
+        needs_power = [name for name, value in asked.items() if value]
+        if frontend.log_scale is None and needs_power:
+            return (
+                f"augment.{needs_power[0]} changes spectrograms of log-mel power but the front end is "
+                f"{frontend.kind}; leave it away, or take another front end"
+            )
+        for name, axis in (("freq_mask", "bands"), ("time_mask", "frames")):
+            if getattr(self, name) and frontend.kind == "RawWaveform":
+                return f"augment.{name} hides {axis} but {frontend.kind} has none; leave it away"
+        if self.freq_mask > frontend.n_bands:
+            return (
+                f"augment.freq_mask is {self.freq_mask} but the front end has {frontend.n_bands} bands; "
+                "it must not be greater"
+            )
+        return None
 
 
-def stretch_and_warp(
-    log_mel: Float[Tensor, "batch band frame"], stretch: float, warp: float, generators: Generators
-) -> Float[Tensor, "batch band frame"]:
-    """Resample the spectrogram along time and frequency about its lower left corner, clip by clip.
+class Draws(NamedTuple):
+    """Where the randomness of a batch comes from.
 
-    What is stretched past the end is lost; what is missing is filled by the border.
+    Attributes:
+        clips: a generator for each clip.
+        batch: one for what all clips of a batch share; the same in each process.
     """
-    scale_t = torch.exp(_uniform(generators, -1.0, 1.0) * np.log1p(stretch))
-    scale_f = torch.exp(_uniform(generators, -1.0, 1.0) * np.log1p(warp))
-    _, bands, frames = log_mel.shape
-    rows = (torch.arange(bands)[None] + 0.5) * scale_f[:, None] / bands * 2 - 1
-    columns = (torch.arange(frames)[None] + 0.5) * scale_t[:, None] / frames * 2 - 1
-    columns = (columns + 1) % 2 - 1  # the sound goes on at its start, like the crop
-    grid = torch.stack(
-        [columns[:, None, :].expand(-1, bands, -1), rows[:, :, None].expand(-1, -1, frames)], dim=-1
-    )
-    sampled = nn.functional.grid_sample(
-        log_mel[:, None], grid.to(log_mel), padding_mode="border", align_corners=False
-    )
-    return sampled[:, 0]
+
+    clips: Sequence[np.random.Generator]
+    batch: np.random.Generator
 
 
-def mix(
-    log_mel: Float[Tensor, "batch band frame"],
+def augment_batch(
+    features: Float[Tensor, "batch band frame"],
     targets: Float[Tensor, "batch class"],
-    mixup: Mixup,
-    generators: Generators,
-) -> tuple[Float[Tensor, "batch band frame"], Float[Tensor, "batch class"]]:
-    """Mix each clip with its neighbor in the batch, in power, as sounds mix in air.
+    known: Bool[Tensor, "batch class"] | None,
+    augment: Augment,
+    frontend: FrontendConfig,
+    draws: Draws,
+) -> Batch:
+    """Change the features of a batch at random; targets are mixed as the clips are.
 
-    The order of a batch is random, so the neighbor is.  The share of a clip itself is at least one half.
-
-    Source:
-        Zhang et al., arXiv:1710.09412; in the power domain instead of the logarithm (ours).
-    """
-    share = torch.tensor([max(b, 1 - b) for b in (g.beta(mixup.alpha, mixup.alpha) for g in generators)])
-    share = torch.where(_uniform(generators, 0.0, 1.0) < mixup.share, share, torch.ones_like(share)).float()
-    own, other = share[:, None], 1 - share[:, None]
-    floor = 1e-12
-    mixed = torch.logaddexp(
-        log_mel + torch.log(own[..., None]), log_mel.roll(1, 0) + torch.log(other[..., None] + floor)
-    )
-    return mixed, own * targets + other * targets.roll(1, 0)
-
-
-def mix_waveforms(
-    waveform: Float[Tensor, "sample"], other: Float[Tensor, "any"], share: float
-) -> Float[Tensor, "sample"]:
-    """Mix two clips as sounds, before anything is computed from them.
+    In this order: stretch and warp, equalizer, low pass, mixup, masks, noise, roll of frames.
 
     Args:
-        waveform: the clip.
-        other: another; its end is cut off, or silence is added, to the length of the clip.
-        share: weight of the clip, 0 to 1; the other has the rest.
+        features: of the front end.
+        targets: one row for each clip.
+        known: where it is known whether a label holds; None if everywhere.
+        augment: what to apply.
+        frontend: whose features they are: its scale tells what power is, its fill what masked cells become.
+        draws: of this batch.
 
     Returns:
-        The mixture, without its mean.
+        Features, targets, and what is known of the targets: in a mixture, what is known of either clip.
 
     Source:
-        The loaders published with AST, PSLA and AudioTagging Done Right, where it is done with a share of
-        Beta(10, 10) and a stated probability; agrees with recorded outputs.
-
-    Example:
-        >>> mix_waveforms(torch.tensor([1.0, -1.0, 0.0]), torch.tensor([1.0, -1.0]), 0.75)
-        tensor([ 1., -1.,  0.])
+        Deviation from PaSST: there masks come before mixup.  With shared masks and mixup in the logarithmic
+        domain, as it was published, that is the same.
     """
-    other = (other - other.mean())[: len(waveform)]
-    other = nn.functional.pad(other, (0, len(waveform) - len(other)))
-    mixed = share * (waveform - waveform.mean()) + (1 - share) * other
-    return mixed - mixed.mean()
-
-
-def spec_augment(
-    features: Float[Tensor, "batch band frame"],
-    *,
-    freq_mask: int,
-    time_mask: int,
-    fill: float,
-    generators: Generators | None = None,
-    shared: bool = False,
-) -> Float[Tensor, "batch band frame"]:
-    """Mask a stretch of bands, then a stretch of frames, of each clip.
-
-    Args:
-        features: any spectrogram.
-        freq_mask: the mask is narrower than this many bands; 0 is off.
-        time_mask: the mask is narrower than this many frames; 0 is off.
-        fill: what masked cells become.
-        generators: one for each clip; torch's global generator, in the published order of draws, if None.
-        shared: one draw, from the first generator, masks the same cells of all clips of the batch.
-
-    Source:
-        Park et al., arXiv:1904.08779; widths and starts as torchaudio's masking of single clips draws them.
-        With the versions of torchaudio that PaSST was trained with (0.8 to 2.0), `shared` is what happened.
-    """
-    drawn = features[:1] if shared else features
-    generators = generators[:1] if shared and generators is not None else generators
-    for axis, most in ((1, freq_mask), (2, time_mask)):
-        if most > 0:
-            size = features.shape[axis]
-            width = _unit(drawn, generators) * most
-            start = _unit(drawn, generators) * (size - width)
-            first = start.long()[:, None]
-            index = torch.arange(size)[None]
-            hit = (index >= first) & (index < first + width.long()[:, None])
-            hit = hit[:, :, None] if axis == 1 else hit[:, None, :]
-            features = features.masked_fill(hit.to(features.device), fill)
-    return features
-
-
-def augment_features(
-    features: Float[Tensor, "batch band frame"],
-    targets: Float[Tensor, "batch class"],
-    augment: Augment,
-    scale: tuple[float, float],
-    generators: Generators,
-) -> tuple[Float[Tensor, "batch band frame"], Float[Tensor, "batch class"]]:
-    """Apply everything that changes a spectrogram, in this order: warp, equalizer, low pass, mixup, masks.
-
-    Args:
-        features: normalized log mel of the front end.
-        targets: one row for each clip.
-        augment: what to apply.
-        scale: the front end's offset and scale, to get back to the logarithm of power.
-        generators: one for each clip.
-    """
-    offset, factor = scale
-    log_mel = features * factor - offset
-    floor = float(log_mel.amin())
+    unit = _Unit(draws.clips)
+    scale = frontend.log_scale[1] if frontend.log_scale else 1.0
     if augment.stretch or augment.warp:
-        log_mel = stretch_and_warp(log_mel, augment.stretch, augment.warp, generators)
+        time, frequency = (unit.draw(-1.0, 1.0) * np.log1p(most) for most in (augment.stretch, augment.warp))
+        features = stretch_and_warp(features, *(_tensor(np.exp(f), features) for f in (time, frequency)))
     if augment.equalizer_db:
-        log_mel = equalize(log_mel, augment.equalizer_db, generators)
+        gains = unit.draw(-augment.equalizer_db, augment.equalizer_db, POINTS)
+        features = equalize(features, _tensor(gains, features) * (np.log(10) / 10 / scale))
     if augment.low_pass:
-        log_mel = low_pass(log_mel, augment.low_pass, floor, generators)
+        bands = features.shape[1]
+        hit, edge = unit.draw(0.0, 1.0) < augment.low_pass, unit.draw(bands / 2, float(bands))
+        features = low_pass(features, _tensor(np.where(hit, edge, bands), features))
     if augment.mixup:
-        log_mel, targets = mix(log_mel, targets, augment.mixup, generators)
-    features = (log_mel + offset) / factor
-    fill = float(features.mean()) if augment.mask_with == "mean" else offset / factor
-    for _ in range(augment.n_masks):
-        features = spec_augment(
-            features,
-            freq_mask=augment.freq_mask,
-            time_mask=augment.time_mask,
-            fill=fill,
-            generators=generators,
-            shared=augment.shared_masks,
-        )
-    return features, targets
+        features, targets, known = _mixed(features, targets, known, augment.mixup, scale, draws.clips)
+    features = _masked(features, augment, frontend.fill, draws)
+    if augment.noise:
+        features = add_noise(features, augment.noise, draws.clips)
+    if augment.roll_frames:
+        shifts = [int(g.integers(-augment.roll_frames, augment.roll_frames)) for g in draws.clips]
+        features = roll_frames(features, shifts)
+    return features, targets, known
 
 
-def _uniform(generators: Generators, low: float, high: float) -> Float[Tensor, "batch"]:
-    return torch.tensor([generator.uniform(low, high) for generator in generators], dtype=torch.float32)
+def _mixed(
+    features: Tensor,
+    targets: Tensor,
+    known: Tensor | None,
+    mixup: Mixup,
+    scale: float,
+    generators: Sequence[np.random.Generator],
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    share = np.array([g.beta(mixup.alpha, mixup.alpha) for g in generators])
+    share = np.maximum(share, 1 - share) if mixup.dominant else share
+    alone = np.array([g.random() for g in generators]) >= mixup.share
+    partner = neighbors(len(features))
+    alone |= partner == np.arange(len(features))
+    own = torch.from_numpy(np.where(alone, 1.0, share)).float().to(features.device)
+    other = torch.from_numpy(partner).to(features.device)
+    if known is not None:
+        targets = targets * known  # what is unknown adds nothing
+        known = known | (known[other] & (own < 1)[:, None])
+    if mixup.domain == "power":
+        features = mix_power(features, other, own, scale)
+    else:
+        features = mix_linear(features, other, own)
+    return features, mix_linear(targets, other, own), known
 
 
-def _unit(features: Tensor, generators: Generators | None) -> Float[Tensor, "batch"]:
-    return torch.rand(len(features)) if generators is None else _uniform(generators, 0.0, 1.0)
+def _masked(features: Tensor, augment: Augment, fill: float, draws: Draws) -> Tensor:
+    """SpecAugment, as many times as asked for."""
+    if not augment.n_masks or not (augment.freq_mask or augment.time_mask):
+        return features
+    value = features.mean(dim=(1, 2)) if augment.mask_with == "mean" else features.new_full((1,), fill)
+    unit = _Unit([draws.batch] if augment.shared_masks else draws.clips)
+
+    def mask(axis: int, most: int) -> Tensor:
+        drawn = unit.draw(0.0, 1.0, 2 * augment.n_masks)
+        each = [stripes(two, features.shape[axis], most) for two in np.split(drawn, augment.n_masks, axis=1)]
+        return torch.from_numpy(np.logical_or.reduce(each)).to(features.device)
+
+    bands, frames = mask(1, augment.freq_mask), mask(2, augment.time_mask)
+    return hide(features, bands, frames, value)
+
+
+class _Unit:
+    """Uniform draws of each clip, in the order of asking."""
+
+    def __init__(self, generators: Sequence[np.random.Generator]) -> None:
+        self.generators = generators
+
+    def draw(self, low: float, high: float, count: int | None = None) -> np.ndarray:
+        return low + (high - low) * np.array([generator.random(count) for generator in self.generators])
+
+
+def _tensor(values: np.ndarray, features: Tensor) -> Tensor:
+    return torch.from_numpy(values).to(features)

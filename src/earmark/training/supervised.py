@@ -1,185 +1,295 @@
 """The training loop: read it from top to bottom."""
 
-import json
+import copy
 import logging
-import math
+import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int16
-from torch import Tensor
 
-from earmark import __version__
 from earmark.config import ConfigError
-from earmark.data import Clip, Split
-from earmark.data.loading import decode
-from earmark.files import commit
-from earmark.models import Tagger, save
-from earmark.training.augment import augment_features, crop, gain
-from earmark.training.objectives import classification_loss
-from earmark.training.optimization import WeightAverage, cosine_factor, make_optimizer
-from earmark.training.randomness import clip_generators, generator
+from earmark.data import Split
+from earmark.models import Tagger, load
+from earmark.training.distribution import World, world
+from earmark.training.feed import Batch, Feed, Place, batches
+from earmark.training.initial import begin
+from earmark.training.materials import extras_of, sounds_of, teacher_of
+from earmark.training.network import wrapped
+from earmark.training.optimization import make_optimizer, train_mode
+from earmark.training.progress import Progress, Stopwatch
 from earmark.training.recipe import Recipe
+from earmark.training.run_folder import RESULT, RunFolder, run_folder
+from earmark.training.settings import Settings, TrainingError
+from earmark.training.state import State, optimizer_tensors, restore_optimizer
+from earmark.training.step import Learner, Outcome
+from earmark.training.stopping import Stopping
+from earmark.training.validation import Validation
 
 log = logging.getLogger(__name__)
 
-
-class TrainingError(RuntimeError):
-    """A run that cannot go on; the sentence says why and what was kept."""
+BAD_STEPS = 3
+"""So many steps in a row may have a loss or a gradient that is not finite before a run ends."""
 
 
 def train(
     recipe: Recipe,
     data: Path,
     out: Path | None = None,
+    settings: Settings | None = None,
     report: Callable[[dict[str, Any]], None] | None = None,
 ) -> Tagger:
     """Train a model as a recipe says.
 
+    The result is a function of the recipe and the data: the same with any number of workers and after any
+    number of interruptions, to the bit, and on any number of processes, to rounding.
+
     Args:
         recipe: what to compute.
         data: where the corpus lies.
-        out: a run folder for `recipe.json`, `metrics.jsonl` and `model.safetensors`; made if missing.
-        report: called with the metrics of each epoch.
+        out: the run folder; None keeps everything in memory.
+        settings: where and how to compute it.
+        report: called with the metrics of each epoch, in the main process.
 
     Returns:
         The trained model, averaged if the recipe says so, in evaluation mode.
 
     Raises:
-        ConfigError: the corpus is not there or has no clips.
-        TrainingError: the loss or the gradient became NaN or infinite; that step was not applied.
+        ConfigError: the corpus is not there or has no clips; the folder holds another run, or is in use.
+        TrainingError: the loss or the gradient was NaN or infinite several times in a row, too many clips
+            cannot be decoded, or a reading process was lost; what was learned before is kept.
+        StoppedError: a signal asked for the end; the state was saved.
+        OSError: the folder cannot be written to; what was written before is kept.
+    """
+    settings = settings or Settings()
+    with ExitStack() as stack:
+        place = stack.enter_context(world(settings.device))
+        folder = None
+        if out is not None:
+            folder = RunFolder(out, recipe)
+            if place.is_main:
+                stack.enter_context(run_folder(folder, settings.resume))
+            place.wait()
+            if folder.is_finished:
+                log.warning("%s holds the finished run; nothing is left to do", out)
+                return load(out)
+        run = Run(recipe, read_split(recipe, data), folder, place, settings)
+        stack.enter_context(run.stopping)
+        return run.to_the_end(report)
+
+
+def read_split(recipe: Recipe, data: Path) -> Split:
+    """The corpus of a recipe, with clips to learn from.
+
+    Raises:
+        ConfigError: it is not there or has no training clips.
     """
     split = recipe.corpus.read(data)
     if not split.train:
         raise ConfigError(f"no training clips under {data}; check the folder and the corpus")
-    if out is not None:
-        _start_run(out, recipe)
-    torch.manual_seed(recipe.seed)
-    model = recipe.model.build()
-    clips, waveforms = _decode_all(split.train, model)
-    targets = multi_hot(clips, split)
-    average = WeightAverage(model, recipe.averaging.decay) if recipe.averaging else None
-    metrics = _run_epochs(recipe, model, average, waveforms, targets, [clip.path.name for clip in clips])
-    for epoch_metrics in metrics:
-        if report:
-            report(epoch_metrics)
-        if out is not None:
-            with (out / "metrics.jsonl").open("a") as file:
-                file.write(json.dumps(epoch_metrics) + "\n")
-    if average:
-        model.load_state_dict(average.average)
-    model.eval()
-    if out is not None:
-        dtype = torch.float16 if recipe.weights == "fp16" else torch.float32
-        save(model, out / "model.safetensors", provenance=provenance(recipe), dtype=dtype)
-    return model
+    return split
 
 
-def provenance(recipe: Recipe) -> dict[str, Any]:
-    """What a checkpoint says of the run that made it; the model describes itself already."""
-    tree = recipe.to_dict()
-    del tree["model"]
-    return {"earmark": __version__, "license": tree.pop("license"), "recipe": tree}
+class Run:
+    """One run: what it works with, and where it stands.
 
+    Args:
+        recipe: what is computed.
+        split: the corpus.
+        folder: where it is kept; None for nowhere.
+        place: who takes part.
+        settings: where and how it is computed.
+    """
 
-def _run_epochs(
-    recipe: Recipe,
-    model: Tagger,
-    average: WeightAverage | None,
-    waveforms: list[Int16[np.ndarray, "_"]],
-    targets: Float[Tensor, "clip class"],
-    names: list[str],
-) -> Iterator[dict[str, Any]]:
-    """Train epoch after epoch and yield the metrics of each."""
-    optimizer = make_optimizer(model, recipe.optimizer)
-    batches_per_epoch = math.ceil(len(waveforms) / recipe.batch_size)
-    n_steps = recipe.epochs * batches_per_epoch
-    step = 0
-    for epoch in range(recipe.epochs):
-        model.train()
-        started, total = time.perf_counter(), 0.0
-        order = generator(recipe.seed, epoch, 0, "order").permutation(len(waveforms))
-        for batch in np.array_split(order, batches_per_epoch):
-            rate = recipe.optimizer.lr * cosine_factor(step, n_steps, recipe.schedule)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            torch.manual_seed(int(generator(recipe.seed, epoch, step, "torch").integers(2**63)))
-            loss = batch_loss(recipe, model, waveforms, targets, batch.tolist(), epoch)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            value = float(loss.detach())
-            norm = torch.nn.utils.get_total_norm(p.grad for p in model.parameters() if p.grad is not None)
-            if not (math.isfinite(value) and math.isfinite(float(norm))):
-                raise TrainingError(
-                    f"the loss is {value} and the gradient's norm {float(norm)} at step {step}, epoch "
-                    f"{epoch + 1}; this step was not applied; its clips are "
-                    + ", ".join(names[i] for i in batch)
-                )
-            optimizer.step()
-            if average:
-                average.update(model)
-            total += value * len(batch)
-            step += 1
-        yield {
-            "epoch": epoch + 1,
-            "loss": total / len(waveforms),
-            "lr": optimizer.param_groups[0]["lr"],
-            "seconds": time.perf_counter() - started,
-        }
+    def __init__(
+        self, recipe: Recipe, split: Split, folder: RunFolder | None, place: World, settings: Settings
+    ) -> None:
+        self.recipe, self.folder, self.world, self.settings = recipe, folder, place, settings
+        self.model = begin(recipe).to(place.device)
+        self.average = recipe.averaging.build(self.model, recipe.epochs) if recipe.averaging else None
+        sounds = sounds_of(split.train, self.model.sample_rate, settings)
+        extras = extras_of(recipe, split, settings)
+        self.feed = Feed(recipe, split, sounds, Place(place.rank, place.size), extras)
+        self.validation = None
+        if split.validation:
+            self.validation = Validation(split, sounds_of(split.validation, sounds.sample_rate, settings))
+        optimizer = make_optimizer(self.model, recipe.optimizer)
+        network, teacher = wrapped(self.model, place, settings), teacher_of(recipe, self.model, settings)
+        self.learner = Learner(recipe, self.model, optimizer, place, network, teacher)
+        self.stopping = Stopping()
+        self.names = [clip.path.name for clip in split.train]
+        self.epoch = self.step = self.bad_steps = 0
+        self.loss_sum, self.best = 0.0, float("-inf")
+        self.failures: dict[int, str] = {}
+        self.saved = time.monotonic()
+        if settings.resume and folder is not None:
+            self._restore(folder)
 
+    def to_the_end(self, report: Callable[[dict[str, Any]], None] | None = None) -> Tagger:
+        """Train from where the run stands to its last epoch."""
+        watch, steps = Stopwatch(), self.feed.steps_per_epoch
+        progress = Progress(self.recipe.epochs * steps, self.number, self.world.is_main)
+        train_mode(self.model)
+        for epoch, step, batch in watch.waiting(batches(self.feed, self.epoch, self.step, self.settings)):
+            if step == 0 and self.average:
+                self.average.start_epoch(self.model, epoch)
+            outcome = self._learn(batch)
+            self.step += 1
+            rate = self.learner.optimizer.param_groups[0]["lr"]
+            progress.show(self.number, outcome.loss, rate, batch.total, watch)
+            if self.step == steps:
+                progress.clear()
+                self._end_epoch(watch, report)
+            if self._is_due():
+                self._save()
+                self.stopping.obey()
+        return self._finish()
 
-def batch_loss(
-    recipe: Recipe,
-    model: Tagger,
-    waveforms: list[Int16[np.ndarray, "_"]],
-    targets: Float[Tensor, "clip class"],
-    batch: list[int],
-    epoch: int,
-) -> Float[Tensor, ""]:
-    """The loss of one batch: the one path of sound, with randomness between its steps."""
-    augment = recipe.augment
-    length = round(recipe.model.clip_seconds * model.sample_rate)
-    draws = clip_generators(recipe.seed, epoch, batch, "augment")
-    cut = [crop(waveforms[i], length, g if augment.crop else None) for i, g in zip(batch, draws, strict=True)]
-    waveform = torch.from_numpy(np.stack(cut))
-    if augment.gain_db:
-        waveform = gain(waveform, augment.gain_db, draws)
-    with torch.no_grad():
-        features = model.frontend(waveform)
-        scale = recipe.model.frontend.log_scale or (0.0, 1.0)  # a recipe takes no other front end
-        features, wanted = augment_features(features, targets[batch], augment, scale, draws)
-    logits = model.classify(model.encoder(features))
-    return classification_loss(logits, wanted, model.labels.exclusive, recipe.label_smoothing)
+    @property
+    def number(self) -> int:
+        """The steps that are done, over the whole run."""
+        return self.epoch * self.feed.steps_per_epoch + self.step
 
+    def _learn(self, batch: Batch) -> Outcome:
+        """One step, with its rate, its guard and its bookkeeping."""
+        factor = self.recipe.schedule.factor(self.number, self.feed.steps_per_epoch, self.recipe.epochs)
+        for group in self.learner.optimizer.param_groups:
+            group["lr"] = self.recipe.optimizer.lr * factor * group["scale"]
+        self._count_failures(batch)
+        outcome = self.learner.step(batch, self.epoch, self.number, self.settings.micro_batch)
+        if outcome.applied:
+            self.bad_steps = 0
+            self.loss_sum += outcome.loss * batch.total
+            if self.average:
+                self.average.after_step(self.model)
+        else:
+            self._complain(batch, outcome)
+        return outcome
 
-def multi_hot(clips: list[Clip], split: Split) -> Float[Tensor, "clip class"]:
-    """Targets: 1 where a label holds."""
-    targets = torch.zeros(len(clips), len(split.labels))
-    for row, clip in enumerate(clips):
-        for name in clip.labels:
-            targets[row, split.labels.index(name)] = 1.0
-    return targets
-
-
-def _decode_all(clips: list[Clip], model: Tagger) -> tuple[list[Clip], list[Int16[np.ndarray, "_"]]]:
-    """Decode the training clips; the few that fail are left out, after `decode` has named them."""
-    decoded = decode(clips, model.sample_rate, max_seconds=600.0)
-    kept = [(clip, waveform) for clip, waveform in zip(clips, decoded, strict=True) if waveform is not None]
-    if len(kept) < 0.99 * len(clips):
-        raise TrainingError(
-            f"{len(clips) - len(kept)} of {len(clips)} training clips cannot be decoded; mend the corpus"
+    def _complain(self, batch: Batch, outcome: Outcome) -> None:
+        """Name the clips of a step that was not applied; end the run if it was not the first in a row."""
+        self.bad_steps += 1
+        clips = [clip for share in self.world.gather(batch.clips) for clip in share]
+        sentence = (
+            f"the loss is {outcome.loss} and the gradient's norm {outcome.gradient_norm} at step "
+            f"{self.number + 1}, epoch {self.epoch + 1}; this step was not applied; its clips are "
+            + ", ".join(self.names[clip] for clip in clips)
         )
-    return [clip for clip, _ in kept], [waveform for _, waveform in kept]
+        if self.bad_steps >= BAD_STEPS:
+            kept = f"; what was saved in {self.folder.path} stays good" if self.folder else ""
+            raise TrainingError(f"{sentence}; it was the last of {BAD_STEPS} such steps in a row{kept}")
+        log.warning("%s", sentence)
 
+    def _count_failures(self, batch: Batch) -> None:
+        """Log each clip that was replaced, once; end the run if there are too many."""
+        if not self.world.total(torch.tensor([float(len(batch.failures))])):
+            return
+        for share in self.world.gather(batch.failures):
+            self.failures |= share
+        most = self.settings.max_errors * len(self.names)
+        if len(self.failures) > most:
+            raise TrainingError(
+                f"{len(self.failures)} of {len(self.names)} training clips cannot be decoded, the last "
+                f"because {list(self.failures.values())[-1]}; mend the corpus, or allow more by --max-errors"
+            )
 
-def _start_run(out: Path, recipe: Recipe) -> None:
-    if (out / "model.safetensors").exists():
-        raise ConfigError(f"{out} already holds a finished run; choose another folder, or remove it")
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "metrics.jsonl").unlink(missing_ok=True)  # of a run that never came to its end
-    with commit(out / "recipe.json") as file:
-        file.write(json.dumps(recipe.to_dict(), indent=2).encode())
+    def _end_epoch(self, watch: Stopwatch, report: Callable[[dict[str, Any]], None] | None) -> None:
+        """Measure, record and save."""
+        if self.average:
+            self.average.end_epoch(self.model, self.epoch)
+        row: dict[str, Any] = {
+            "epoch": self.epoch + 1,
+            "loss": self.loss_sum / self.feed.n_clips,
+            "lr": self.learner.optimizer.param_groups[0]["lr"],
+            "failed_clips": len(self.failures),
+        } | watch.lap(self.feed.n_clips)
+        if self.validation:
+            candidate = self.averaged()
+            row |= self.validation.measure(candidate, self.world)
+            self._keep_best(candidate, row)
+        self.epoch, self.step, self.loss_sum = self.epoch + 1, 0, 0.0
+        if self.world.is_main:
+            if self.folder:
+                self.folder.record(row)
+            if report:
+                report(row)
+        watch.lap(0)
+
+    def averaged(self) -> Tagger:
+        """A copy of the model as it would be handed out now: averaged if the recipe says so."""
+        model = copy.deepcopy(self.model).eval()
+        if self.average and self.average.weights is not None:
+            model.load_state_dict(model.state_dict() | self.average.weights)
+        return model
+
+    def _keep_best(self, candidate: Tagger, row: dict[str, Any]) -> None:
+        score = row.get("val_accuracy" if candidate.labels.exclusive else "val_map", float("-inf"))
+        if score > self.best:
+            self.best = score
+            if self.folder and self.world.is_main:
+                self.folder.export(candidate, "best.safetensors", self.epoch + 1)
+
+    def _is_due(self) -> bool:
+        """Whether to save now: it is time, by the main process's clock, or any process was asked to stop."""
+        every = self.settings.save_steps
+        by_clock = self.world.is_main and time.monotonic() - self.saved > 60 * self.settings.save_minutes
+        asked, is_time = self.world.total(torch.tensor([self.stopping.asked, by_clock], dtype=torch.float32))
+        self.stopping.asked = self.stopping.asked or (int(signal.SIGTERM) if asked else 0)
+        return bool(asked or is_time or (every and self.number % every == 0))
+
+    def _save(self) -> None:
+        """Write the state and the models of now."""
+        if self.folder is not None and self.world.is_main:
+            self.folder.keep(self._state(), self.number)
+            self.folder.export(self.model, "last.safetensors", self.epoch)
+        self.saved = time.monotonic()
+
+    def _state(self) -> State:
+        counters = {
+            "epoch": self.epoch,
+            "step": self.step,
+            "bad_steps": self.bad_steps,
+            "loss_sum": self.loss_sum,
+            "best": self.best if self.best > float("-inf") else None,
+            "failures": [[clip, why] for clip, why in self.failures.items()],
+            "scaler": self.learner.scaler.state_dict(),
+        }
+        parts = {"model": self.model.state_dict(), "optimizer": optimizer_tensors(self.learner.optimizer)}
+        if self.average:
+            parts["average"] = self.average.state()
+        tensors = {f"{part}.{name}": t for part, named in parts.items() for name, t in named.items()}
+        return State(counters, tensors, self.recipe.to_json())
+
+    def _restore(self, folder: RunFolder) -> None:
+        """Stand where the newest state of the folder stands."""
+        state = folder.newest()
+        if state is None:
+            log.warning("%s holds no state to go on from; beginning anew", folder.path)
+            return
+        counters = state.counters
+        self.model.load_state_dict(state.part("model"))
+        restore_optimizer(self.learner.optimizer, state.part("optimizer"))
+        if self.average:
+            self.average.restore(state.part("average"))
+        if self.learner.scaler.is_enabled():
+            self.learner.scaler.load_state_dict(counters["scaler"])
+        self.epoch, self.step = counters["epoch"], counters["step"]
+        self.bad_steps, self.loss_sum = counters["bad_steps"], counters["loss_sum"]
+        self.best = float("-inf") if counters["best"] is None else counters["best"]
+        self.failures = dict(counters["failures"])
+        if self.world.is_main:
+            folder.forget_after(self.epoch)
+            log.warning("resuming %s at epoch %d, step %d", folder.path, self.epoch + 1, self.step + 1)
+
+    def _finish(self) -> Tagger:
+        """The result: averaged if the recipe says so."""
+        if self.average and self.average.weights is not None:
+            self.model.load_state_dict(self.model.state_dict() | self.average.weights)
+        self.model.eval()
+        if self.folder and self.world.is_main:
+            self.folder.export(self.model, RESULT, self.recipe.epochs)
+        self.world.wait()
+        return self.model

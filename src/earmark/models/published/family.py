@@ -6,8 +6,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from earmark.config import ConfigError, override
-from earmark.labels import OF_CORPORA, LabelSet
-from earmark.models.audioset import audioset_labels
+from earmark.labels import OF_CORPORA, LabelSet, audioset_labels
 from earmark.models.checkpoint import CheckpointError
 from earmark.models.tagger import Tagger, TaggerConfig
 

@@ -1,0 +1,98 @@
+"""How many clips a second reach a trainer: out of the cache, decoded on the fly, from packs and from shards.
+
+    python benchmarks/feeding.py [FOLDER]
+
+prints a row of Markdown.  FOLDER holds sounds; without it they are made, ten seconds each, as ogg.  All is read
+by one process on one core, in random order, as float32 at 32 kHz.
+"""
+
+import io
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import h5py
+import numpy as np
+import soundfile
+
+from earmark import audio
+from earmark.data import Clip
+from earmark.data.hdf5_pack import read_pack
+from earmark.data.shards import pack_shards, stream_shards
+from earmark.data.sounds import open_sounds, waveform
+
+RATE = 32000
+CLIPS = 200
+SUFFIXES = {".ogg", ".wav", ".flac", ".mp3"}
+
+
+def made(folder: Path, count: int = 40) -> list[Path]:
+    """Sounds of ten seconds with some structure, so that encoders do not take them for noise."""
+    time_axis = np.arange(10 * 44100) / 44100
+    paths = [folder / f"{index:03d}.ogg" for index in range(count)]
+    for index, path in enumerate(paths):
+        draws = np.random.default_rng(index)
+        tones = sum(np.sin(2 * np.pi * pitch * time_axis) for pitch in draws.uniform(80, 8000, 12)) / 24
+        sound = tones * np.abs(np.sin(2 * np.pi * draws.uniform(0.2, 3) * time_axis))
+        with soundfile.SoundFile(path, "w", 44100, 1) as file:
+            for start in range(0, len(sound), 44100):
+                file.write(sound[start : start + 44100])
+    return paths
+
+
+def pack(paths: list[Path], target: Path) -> Path:
+    """The same sounds as MP3, in PaSST's layout."""
+    with h5py.File(target, "w") as file:
+        rows = file.create_dataset("mp3", (len(paths),), dtype=h5py.vlen_dtype(np.uint8))
+        for row, path in enumerate(paths):
+            encoded = io.BytesIO()
+            soundfile.write(encoded, audio.load(path, RATE), RATE, format="MP3")
+            rows[row] = np.frombuffer(encoded.getvalue(), np.uint8)
+        file["target"] = np.zeros((len(paths), 1), np.uint8)
+    return target
+
+
+def speed(clips: list[Clip], cache: Path | None = None) -> float:
+    """Clips a second, the best of three rounds; what is read once beforehand is in the system's memory."""
+    sounds = open_sounds(clips, RATE, cache, workers=0)
+    order = np.random.default_rng(0).permutation(np.arange(CLIPS) % len(clips)).tolist()
+    best = 0.0
+    for _ in range(4):
+        begin = time.perf_counter()
+        for index in order:
+            waveform(sounds, index)
+        best = max(best, len(order) / (time.perf_counter() - begin))
+    return best
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        found = (
+            [p for p in sorted(Path(sys.argv[1]).rglob("*")) if p.suffix in SUFFIXES] if sys.argv[1:] else []
+        )
+        paths = found[:CLIPS] or made(scratch)
+        clips = [Clip(path, ()) for path in paths]
+        seconds = np.mean([audio.probe(path).seconds or 0 for path in paths])
+        cached = speed(clips, scratch / "cache")
+        files = speed(clips)
+        packed = speed(read_pack(pack(paths, scratch / "pack.hdf"), ("one",)))
+        sharded = speed(pack_shards(clips, scratch / "shards"))
+        begin = time.perf_counter()
+        count = sum(bool(data) for _, data in stream_shards(scratch / "shards"))
+        streamed = count / (time.perf_counter() - begin)
+    kinds = "/".join(sorted({path.suffix[1:] for path in paths}))
+    print(
+        "| clips | cache | on the fly | HDF5 of MP3 | shards | shards in order, not decoded | cache to MP3 |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    speeds = " | ".join(f"{value:,.0f}/s" for value in (cached, files, packed, sharded, streamed))
+    print(f"| {len(paths)} {kinds} of {seconds:.1f} s | {speeds} | {cached / packed:.0f}x |")
+
+
+if __name__ == "__main__":
+    main()

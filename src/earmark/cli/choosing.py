@@ -1,0 +1,110 @@
+"""Which recipe is meant: a name, a file, or one that is chosen for a model and somebody's own clips."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from earmark.cli.words import tell
+
+
+def chosen_recipe(
+    recipe: str | None, from_: str | None, data: Path | None, assignments: Sequence[str]
+) -> tuple[Any, Path]:
+    """The recipe that a command line means, and where its corpus lies.
+
+    Args:
+        recipe: a name, or the file or folder that a recipe.json is in; None with `from_`.
+        from_: the model to fine-tune; None with `recipe`.
+        data: folder or table of the corpus.
+        assignments: what `--set` gives.
+
+    Raises:
+        ConfigError: neither or both are given, there is no such recipe, or a change makes no sense.
+    """
+    from earmark.config import ConfigError
+
+    if (recipe is None) == (from_ is None):
+        raise ConfigError(
+            "give a recipe's name (`earmark recipes` lists them), or --from MODEL to fine-tune a model"
+            + (", not both" if recipe else "")
+        )
+    if data is None:
+        raise ConfigError("training needs --data, the folder or table of the clips")
+    if recipe is not None:
+        chosen = find_recipe(recipe, assignments)
+        return chosen, _root(chosen.corpus, data)
+    return _tuned(str(from_), data, assignments)
+
+
+def find_recipe(name: str, assignments: Sequence[str]) -> Any:
+    """A recipe by name or file, with changes.
+
+    Raises:
+        ConfigError: there is none; the nearest name is suggested.
+    """
+    from earmark.config import ConfigError, did_you_mean
+    from earmark.recipes import RECIPES
+    from earmark.training import Recipe
+
+    if name in RECIPES:
+        return changed(RECIPES[name], assignments)
+    path = Path(name) / "recipe.json" if Path(name).is_dir() else Path(name)
+    if not path.is_file():
+        hint = did_you_mean(name, RECIPES, "`earmark recipes` lists the names")
+        raise ConfigError(f"no recipe {name!r}: it is neither a known name nor a recipe.json; {hint}")
+    try:
+        return changed(Recipe.from_json(path.read_text(encoding="utf-8")), assignments)
+    except (OSError, UnicodeDecodeError, ConfigError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def changed(recipe: Any, assignments: Sequence[str]) -> Any:
+    """A recipe with `path=value` changes; the labels of its model follow those of its corpus."""
+    from earmark.config import override
+
+    ours = [a for a in assignments if a.partition("=")[0].strip().startswith("corpus.")]
+    corpus = override(recipe.corpus, [a.strip().removeprefix("corpus.") for a in ours])
+    if corpus != recipe.corpus:
+        recipe = recipe.replace(corpus=corpus, model=recipe.model.replace(labels=corpus.labels))
+    return override(recipe, [a for a in assignments if a not in ours])
+
+
+def _root(corpus: Any, data: Path) -> Path:
+    """What a corpus's `read` takes: of a table the file, where the folder is given that it lies in."""
+    from earmark.data.finding import find_corpus
+
+    return find_corpus(data, "table")[1] if corpus.kind == "Table" and data.is_dir() else data
+
+
+def _tuned(model: str, data: Path, assignments: Sequence[str]) -> tuple[Any, Path]:
+    """A recipe for fine-tuning, chosen from the size of the model and the data; it tells why."""
+    from earmark.training.finetuning import fine_tuning
+
+    corpus, root = _corpus(data, assignments)
+    choice = fine_tuning(model, described(model), corpus, corpus.read(root))
+    for reason in choice.reasons:
+        tell(reason)
+    return changed(choice.recipe, [a for a in assignments if not a.startswith("corpus.")]), root
+
+
+def _corpus(data: Path, assignments: Sequence[str]) -> tuple[Any, Path]:
+    """The corpus that a table or a folder is, with the changes that are meant for it."""
+    from earmark.config import override
+    from earmark.data.finding import find_corpus
+
+    corpus, root = find_corpus(data)
+    ours = [a.removeprefix("corpus.") for a in assignments if a.startswith("corpus.")]
+    return override(corpus, ours).resolved(root), root
+
+
+def described(name_or_file: str) -> Any:
+    """A model's description; the weights of our own checkpoints are not read."""
+    from earmark.config import ConfigError
+    from earmark.models import load, read_header
+    from earmark.models.checkpoint import is_ours
+    from earmark.models.zoo import members_of, resolve
+
+    if members_of(name_or_file) is not None:
+        raise ConfigError(f"{name_or_file} is an ensemble of several models; fine-tune one of them")
+    path = resolve(name_or_file)
+    return read_header(path).config if is_ours(path) else load(path).config

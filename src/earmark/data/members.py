@@ -1,0 +1,142 @@
+"""Clips in shards: tar files in which a clip's sound and its labels lie side by side, as WebDataset has it.
+
+The files of a clip have the same name up to the first dot: `000000012.ogg` is the sound, `000000012.json`
+says what is heard.
+"""
+
+import json
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, cast
+
+from earmark.audio import AudioError
+from earmark.config import ConfigError
+
+MAX_BYTES = 1 << 30
+"""Of one file in a shard."""
+SOUNDS = {
+    *("aac", "aif", "aiff", "au", "caf", "flac", "m4a", "mp3", "mp4"),
+    *("oga", "ogg", "opus", "sound", "w64", "wav", "webm"),
+}
+"""How the names of sounds end, in lower case."""
+
+
+class Member(NamedTuple):
+    """A clip in a shard.
+
+    Attributes:
+        row: the byte of the shard at which its files begin.
+        data: the encoded sound; empty if there is none.
+        about: what its JSON file says.
+    """
+
+    row: int
+    data: bytes
+    about: dict[str, Any]
+
+
+class ShardError(ValueError):
+    """A shard that is not whole; the sentence says where it is damaged, without its name."""
+
+
+def members(file: BinaryIO, sounds: bool = True) -> Iterator[Member]:
+    """The clips of a shard from where a file stands, in their order.
+
+    Args:
+        file: the shard, open at the beginning of a clip.
+        sounds: read them; else `data` is empty, and the file is only walked over.
+
+    Raises:
+        ShardError: it is truncated or altered.
+    """
+    key, row, data, about, end = None, 0, b"", {}, file.tell()
+    try:
+        with tarfile.open(fileobj=file, mode="r:") as tar:
+            for entry in tar:
+                if not entry.isreg():
+                    continue
+                folder, _, name = entry.name.rpartition("/")
+                stem, _, kind = name.partition(".")
+                if (folder, stem) != key:
+                    if key is not None:
+                        yield Member(row, _checked(data, about), about)
+                    key, row, data, about = (folder, stem), entry.offset, b"", {}
+                if kind.lower() == "json":
+                    about = _json(_bytes(file, entry))
+                elif sounds and kind.rpartition(".")[2].lower() in SOUNDS:
+                    data = _bytes(file, entry)
+                end = entry.offset_data + -(-entry.size // 512) * 512
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise ShardError(f"truncated or altered behind byte {end}: {error}") from None
+    if file.seek(0, 2) < end:
+        raise ShardError(f"truncated: byte {end} should be there, it has {file.tell()}")
+    if key is not None:
+        yield Member(row, _checked(data, about), about)
+
+
+def _bytes(file: BinaryIO, entry: tarfile.TarInfo) -> bytes:
+    if entry.size > MAX_BYTES:
+        raise ShardError(f"{entry.name} in it has {entry.size} bytes; up to {MAX_BYTES} are read")
+    file.seek(entry.offset_data)  # tarfile's own reader copies in small pieces
+    data = file.read(entry.size)
+    if len(data) < entry.size:
+        raise ShardError(f"truncated: {entry.name} in it is cut")
+    return data
+
+
+def _json(data: bytes) -> dict[str, Any]:
+    try:
+        tree = json.loads(data)
+    except ValueError:
+        raise ShardError("altered: what should be JSON is not") from None
+    return cast(dict[str, Any], tree) if isinstance(tree, dict) else {}
+
+
+def _checked(data: bytes, about: dict[str, Any]) -> bytes:
+    """The sound, compared with the checksum of it where there is one."""
+    if data and about.get("crc32", zlib.crc32(data)) != zlib.crc32(data):
+        raise ShardError(f"altered: {about.get('name', 'a sound')} in it is not what was packed")
+    return data
+
+
+def read_member(path: Path, row: int) -> bytes:
+    """The encoded sound of one clip.
+
+    Args:
+        path: the shard.
+        row: the byte at which the clip begins, as `Clip.row` has it.
+
+    Raises:
+        AudioError: the shard is missing, truncated or altered, or no clip begins there.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(row)
+            member = next(members(file), None)
+    except (OSError, ShardError) as error:
+        raise AudioError(f"{path}, row {row}", f"the shard cannot be read: {error}") from None
+    if member is None or not member.data:
+        raise AudioError(f"{path}, row {row}", "no sound begins there in the shard")
+    return member.data
+
+
+def labels_of(member: Member, path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The labels of a clip, and those that are unknown.
+
+    Raises:
+        ConfigError: its JSON file has none.
+    """
+    about = member.about
+    labels = about.get("labels", [about["label"]] if "label" in about else None)
+    unknown = about.get("unknown", [])
+    if not _are_names(labels) or not _are_names(unknown):
+        raise ConfigError(
+            f"{path}, byte {member.row}: a clip without labels; its .json needs names under 'labels'"
+        )
+    return tuple(labels), tuple(unknown)
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in cast(list[Any], value))

@@ -1,0 +1,57 @@
+"""Large transformers, fine-tuned to ESC-50.  The fold that is held out is `--set corpus.fold=2`.
+
+Source:
+    PaSST: Koutini et al., arXiv:2110.05069 (table 3); see `audioset_passt`.  AST: Gong, Chung and Glass,
+    arXiv:2104.01778; see `audioset_ast`.
+"""
+
+from earmark.data import ESC50
+from earmark.encoders import AST, PaSST, Patchout
+from earmark.frontends import KaldiFbank
+from earmark.models import TaggerConfig
+from earmark.recipes.audioset_passt import S
+from earmark.recipes.named import Named
+from earmark.recipes.openmic import PASST as ON_OPENMIC
+from earmark.training import Adam, Augment, Recipe, Shuffled, Steps
+
+CORPUS = ESC50()
+
+PASST = ON_OPENMIC.replace(
+    model=S.model.replace(
+        encoder=PaSST(patchout=Patchout(time=10, frequency=3)), labels=CORPUS.labels, clip_seconds=5.0
+    ),
+    corpus=CORPUS,
+    batch_size=12,
+    augment=S.augment.replace(wave_mixup=None, time_mask=80),
+)
+"""PaSST-S: accuracy .968 over five folds; the released weights .9704.
+
+Deviation: clips are shuffled; there they came in the order of the table, by mistake.
+"""
+
+AST_ESC50 = Recipe(
+    model=TaggerConfig(
+        frontend=KaldiFbank(length=512, mean=-6.6268077, std=5.358466),
+        encoder=AST(max_frames=512),
+        labels=CORPUS.labels,
+        clip_seconds=5.0,
+    ),
+    init="ast.as2m",
+    corpus=CORPUS,
+    epochs=25,
+    batch_size=48,
+    sampling=Shuffled(),
+    augment=Augment(freq_mask=24, time_mask=96, mask_with="zero"),
+    optimizer=Adam(lr=1e-5),
+    schedule=Steps(warmup=0, milestones=tuple(range(5, 26)), gamma=0.85),
+    precision="fp16",
+)
+"""AST from AudioSet's weights: accuracy .9575 over five folds, at the epoch that is best over the folds.
+
+From ImageNet's weights alone, with `--set init=deit-b-distilled-384.imagenet optimizer.lr=1e-4`: .887.
+"""
+
+RECIPES = {
+    "esc50-passt": Named(PASST, "accuracy .968"),
+    "esc50-ast": Named(AST_ESC50, "accuracy .9575"),
+}

@@ -1,0 +1,235 @@
+"""Batches of waveforms, in an order that only the recipe decides."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from earmark.audio import AudioError
+from earmark.data import Clip, Split
+from earmark.data.sounds import Sounds
+from earmark.labels import LabelSet
+from earmark.training.distillation import StoredTeacher, blend
+from earmark.training.randomness import generator
+from earmark.training.recipe import Recipe
+from earmark.training.sampling import epoch_order, rank_share
+from earmark.training.settings import Settings, TrainingError
+from earmark.training.waveform_augment import draw_waveform, mix_waveforms, mixing_partner, reverberate
+
+log = logging.getLogger(__name__)
+
+TRIES = 20
+HANG_SECONDS = 600.0
+
+
+class Batch(NamedTuple):
+    """What one process trains on in one step.
+
+    Attributes:
+        waveform: clips of one length, full scale +-1.
+        targets: a probability for each label.
+        known: where it is known whether a label holds; None if everywhere.
+        clips: which training clips they are.
+        places: where in the epoch they stand; what is drawn for a clip depends on this.
+        total: how many clips the whole batch has, over all processes.
+        failures: clips that could not be decoded and were replaced, with the reason.
+    """
+
+    waveform: Float[Tensor, "batch sample"]
+    targets: Float[Tensor, "batch class"]
+    known: Bool[Tensor, "batch class"] | None
+    clips: list[int]
+    places: list[int]
+    total: int
+    failures: dict[int, str]
+
+
+class Place(NamedTuple):
+    """Which process this is, of how many."""
+
+    rank: int = 0
+    size: int = 1
+
+
+class Extras(NamedTuple):
+    """What a recipe may ask for and a run brings along.
+
+    Attributes:
+        responses: impulse responses of rooms and microphones.
+        teacher: stored logits of each training clip.
+    """
+
+    responses: Sequence[Float[np.ndarray, "_"]] = ()
+    teacher: StoredTeacher | None = None
+
+
+class Targets:
+    """The targets of clips, made row by row: two million rows of 527 labels would not fit into memory."""
+
+    def __init__(self, clips: Sequence[Clip], labels: LabelSet) -> None:
+        position = {name: index for index, name in enumerate(labels.names)}
+        self.n_classes = len(position)
+        self.true = [[position[name] for name in clip.labels] for clip in clips]
+        self.unknown = [[position[name] for name in clip.unknown] for clip in clips]
+        self.masked = any(self.unknown)
+
+    def row(self, index: int) -> tuple[Float[np.ndarray, "class"], Bool[np.ndarray, "class"]]:
+        """Where labels hold, and where that is known."""
+        target = np.zeros(self.n_classes, dtype=np.float32)
+        target[self.true[index]] = 1.0
+        known = np.ones(self.n_classes, dtype=bool)
+        known[self.unknown[index]] = False
+        return target, known
+
+
+class Feed(Dataset[Batch]):
+    """The batches of a run by (epoch, step in the epoch): the same on any machine, in any order of asking.
+
+    Args:
+        recipe: decides the order, the cut and the random changes of the clips.
+        split: the training clips and their labels.
+        sounds: the same clips as waveforms.
+        place: of this process among those that share each batch.
+        extras: what the recipe asks for and the run brings along.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        split: Split,
+        sounds: Sounds,
+        place: Place = Place(),
+        extras: Extras | None = None,
+    ) -> None:
+        self.recipe, self.sounds, self.place, self.extras = recipe, sounds, place, extras or Extras()
+        self.targets = Targets(split.train, split.labels)
+        self.n_classes = self.targets.n_classes
+        self.n_clips = recipe.epoch_clips or len(sounds)
+        self.steps_per_epoch = -(-self.n_clips // recipe.batch_size)
+        self.length = round(recipe.model.clip_seconds * sounds.sample_rate)
+        self._order: tuple[int, Int64[np.ndarray, "clip"]] | None = None
+
+    def order(self, epoch: int) -> Int64[np.ndarray, "clip"]:
+        """The clips of an epoch."""
+        if self._order is None or self._order[0] != epoch:
+            order = epoch_order(
+                self.recipe.sampling, self.targets.true, self.n_classes, self.n_clips, self.recipe.seed, epoch
+            )
+            self._order = (epoch, order)
+        return self._order[1]
+
+    def __getitem__(self, place: tuple[int, int]) -> Batch:
+        """This process's share of a batch."""
+        epoch, step = place
+        order = self.order(epoch)
+        whole = np.arange(len(order))[step * self.recipe.batch_size : (step + 1) * self.recipe.batch_size]
+        places = rank_share(whole, *self.place).tolist()
+        failures: dict[int, str] = {}
+        examples = [self._example(epoch, place, int(order[place]), failures) for place in places]
+        clips = [clip for clip, *_ in examples]
+        waveform = np.zeros((len(examples), self.length), dtype=np.float32)
+        targets = np.zeros((len(examples), self.n_classes), dtype=np.float32)
+        known = np.ones((len(examples), self.n_classes), dtype=bool)
+        for row, (_, sound, target, is_known) in enumerate(examples):
+            waveform[row], targets[row], known[row] = sound, target, is_known
+        mask = torch.from_numpy(known) if self.targets.masked else None
+        tensors = torch.from_numpy(waveform), torch.from_numpy(targets)
+        return Batch(*tensors, mask, clips, places, len(whole), failures)
+
+    def _example(
+        self, epoch: int, place: int, index: int, failures: dict[int, str]
+    ) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
+        """A clip, changed at random; one that cannot be decoded is replaced by another, drawn at random."""
+        draws = generator(self.recipe.seed, epoch, place, "waveform")
+        for _ in range(TRIES):
+            try:
+                return index, *self._changed(index, draws)
+            except AudioError as error:
+                failures[index] = str(error)
+                index = int(draws.integers(len(self.sounds)))
+        raise TrainingError(
+            f"{TRIES} clips in a row cannot be decoded, the last because: {failures.popitem()[1]}"
+        )
+
+    def _changed(self, index: int, draws: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        sound = self._sound(index, draws)
+        target, known = self._target(index)
+        partner = mixing_partner(self.recipe.augment.wave_mixup, len(self.sounds), draws)
+        if partner is not None:
+            other, share = partner
+            second = torch.from_numpy(self._sound(other, draws))
+            more, also_known = self._target(other)
+            sound = mix_waveforms(torch.from_numpy(sound), second, share).numpy()
+            target = (share * target * known + (1 - share) * more * also_known).astype(np.float32)
+            known = known | also_known
+        return sound, target, known
+
+    def _sound(self, index: int, draws: np.random.Generator) -> Float[np.ndarray, "sample"]:
+        """A clip with everything that is drawn for its waveform alone."""
+        augment = self.recipe.augment
+        sound = draw_waveform(self.sounds, index, self.length, augment, self.recipe.model.padding, draws)
+        if augment.reverb:
+            sound = reverberate(sound, augment.reverb, self.extras.responses, draws)
+        return sound
+
+    def _target(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """A clip's labels, blended with what a stored teacher says of it."""
+        target, known = self.targets.row(index)
+        if self.recipe.distillation is not None and self.extras.teacher is not None:
+            logits = torch.from_numpy(self.extras.teacher.row(index))
+            exclusive = self.recipe.model.labels.exclusive
+            target = blend(torch.from_numpy(target), logits, self.recipe.distillation, exclusive).numpy()
+        return target, known
+
+
+def batches(feed: Feed, epoch: int, step: int, settings: Settings) -> Iterator[tuple[int, int, Batch]]:
+    """The batches of a run from a place on, to its end, each with its epoch and its step in it.
+
+    Args:
+        feed: where they come from.
+        epoch: the first epoch, counted from 0.
+        step: the first step in it.
+        settings: `workers` processes read ahead, across the ends of epochs.
+
+    Raises:
+        TrainingError: a worker was killed, or nothing came from one for ten minutes; or too many clips in a
+            row cannot be decoded.
+    """
+    places = [
+        (e, s)
+        for e in range(epoch, feed.recipe.epochs)
+        for s in range(step if e == epoch else 0, feed.steps_per_epoch)
+    ]
+    if not settings.workers:
+        yield from ((*place, feed[place]) for place in places)
+        return
+    loader = DataLoader(
+        feed,
+        batch_size=None,
+        sampler=places,  # pyright: ignore[reportArgumentType] (any iterable of keys will do, says its documentation)
+        num_workers=settings.workers,
+        timeout=HANG_SECONDS,
+    )
+    try:
+        yield from ((*place, batch) for place, batch in zip(places, loader, strict=True))
+    except RuntimeError as error:
+        raise _in_words(error) from None
+
+
+def _in_words(error: RuntimeError) -> RuntimeError:
+    """A sentence about a reading process that failed."""
+    text = str(error)
+    if isinstance(error, TrainingError):  # raised there; its sentence stands behind a traceback
+        return TrainingError(text.strip().rpartition("TrainingError: ")[2])
+    if "DataLoader" not in text:
+        return error
+    reason = "sent nothing for ten minutes" if "timed out" in text else "was killed"
+    return TrainingError(
+        f"a process that reads clips {reason} ({text.strip().splitlines()[0]}); take fewer --workers if "
+        "memory is short, and go on with --resume"
+    )

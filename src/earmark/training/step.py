@@ -1,0 +1,170 @@
+"""One step: a batch to a loss, its gradient, and a change of the weights that is made whole or not at all."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from earmark.models import Tagger
+from earmark.training.augment import Draws, augment_batch
+from earmark.training.distillation import Teacher
+from earmark.training.distribution import World
+from earmark.training.feed import Batch
+from earmark.training.objectives import clip_losses
+from earmark.training.randomness import clip_generators, generator
+from earmark.training.recipe import Recipe
+
+
+class Outcome(NamedTuple):
+    """What came of a step.
+
+    Attributes:
+        loss: mean over the clips of the whole batch; NaN or infinite if the step was not applied for that.
+        gradient_norm: of the whole gradient, before it was clipped.
+        applied: whether the weights were changed.
+    """
+
+    loss: float
+    gradient_norm: float
+    applied: bool
+
+
+class Learner:
+    """A model in training, with its optimizer: what a step needs and changes.
+
+    Args:
+        recipe: what is computed.
+        model: the model, on its device.
+        optimizer: of its weights.
+        world: who takes part.
+        network: the model as it is called: itself, or wrapped for several processes.
+        teacher: hears the very same waveforms, if the recipe distills from one.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        model: Tagger,
+        optimizer: torch.optim.Optimizer,
+        world: World,
+        network: Callable[..., Tensor],
+        teacher: Teacher | None = None,
+    ) -> None:
+        self.recipe, self.model, self.optimizer, self.world = recipe, model, optimizer, world
+        self.network, self.teacher = network, teacher
+        self.scaler = torch.amp.GradScaler(world.device.type, enabled=recipe.precision == "fp16")
+        self.draws = torch.Generator()
+        if hasattr(model.encoder, "draws"):
+            setattr(model.encoder, "draws", self.draws)  # noqa: B010 (torch types every attribute as a tensor)
+
+    def step(self, batch: Batch, epoch: int, number: int, micro_batch: int | None) -> Outcome:
+        """Learn from a batch.
+
+        Args:
+            batch: this process's share.
+            epoch: counted from 0.
+            number: of the step, over the whole run.
+            micro_batch: clips that are in memory at once; None for all.
+        """
+        statistics = {name: buffer.clone() for name, buffer in self._running()}
+        self.optimizer.zero_grad(set_to_none=True)
+        parts = list(_parts(batch, micro_batch))
+        total = 0.0
+        for index, part in enumerate(parts):
+            last = index == len(parts) - 1
+            wrapped = isinstance(self.network, DistributedDataParallel)
+            with nullcontext() if last or not wrapped else self.network.no_sync():  # pyright: ignore[reportAttributeAccessIssue] (it has it where it is wrapped)
+                losses = self.losses(part, epoch, number, index)
+                share = losses.sum() / batch.total
+                self.scaler.scale(share * self.world.size if wrapped else share).backward()
+            total += float(share.detach())
+        loss = float(self.world.total(torch.tensor([total]))[0])
+        norm = self._gradient_norm()
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            for name, buffer in self._running():
+                buffer.copy_(statistics[name])
+            if self.scaler.is_enabled():
+                self.scaler.update(self.scaler.get_scale() / 2)
+            return Outcome(loss, norm, applied=False)
+        self._clip(norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return Outcome(loss, norm, applied=True)
+
+    def losses(self, part: Batch, epoch: int, number: int, index: int) -> Float[Tensor, "batch"]:
+        """The loss of each clip of a part of a batch: the one path of sound, with randomness in between.
+
+        What is drawn once for the whole batch, patchout and the edges of mel bands, is drawn alike in all
+        parts and processes; what is drawn for each value, dropout, is not.
+        """
+        recipe, device = self.recipe, self.world.device
+        once = int(generator(recipe.seed, epoch, number, "torch").integers(2**62))
+        waveform, targets = part.waveform.to(device, non_blocking=True), part.targets.to(device)
+        known = None if part.known is None else part.known.to(device)
+        if self.teacher is not None:
+            targets = self.teacher.blend(targets, waveform)
+        torch.manual_seed(once)
+        self.draws.manual_seed(once)
+        with torch.no_grad():
+            features = self.model.frontend(waveform)
+            features, targets, known = augment_batch(
+                features,
+                targets,
+                known,
+                recipe.augment,
+                recipe.model.frontend,
+                Draws(
+                    clip_generators(recipe.seed, epoch, part.places, "augment"),
+                    generator(recipe.seed, epoch, number, "batch"),
+                ),
+            )
+        if self.world.rank or index:
+            torch.manual_seed(once + self.world.rank + self.world.size * index)
+        with torch.autocast(device.type, dtype=_DTYPES[recipe.precision], enabled=recipe.precision != "fp32"):
+            logits = self.network(features)
+        exclusive = self.model.labels.exclusive and not recipe.binary
+        return clip_losses(logits.float(), targets, known, exclusive, recipe.label_smoothing)
+
+    def _running(self) -> Iterator[tuple[str, Tensor]]:
+        """The buffers that training changes, such as the statistics of batch norms."""
+        kept = self.model.state_dict(keep_vars=True)
+        return ((name, buffer) for name, buffer in self.model.named_buffers() if name in kept)
+
+    def _gradient_norm(self) -> float:
+        self.scaler.unscale_(self.optimizer)
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        norm: Any = torch.nn.utils.get_total_norm(gradients)
+        return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
+
+    def _clip(self, norm: float) -> None:
+        most = self.recipe.clip_norm
+        if most is not None and norm > most:
+            for parameter in self.model.parameters():
+                if parameter.grad is not None:
+                    parameter.grad.mul_(most / norm)
+
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def _parts(batch: Batch, size: int | None) -> Iterator[Batch]:
+    """Cut a batch into parts at even places, where pairs of clips that are mixed with one another end."""
+    if size is None or size >= len(batch.clips):
+        yield batch
+        return
+    size = max(2, size - size % 2)
+    for start in range(0, len(batch.clips), size):
+        cut = slice(start, start + size)
+        known = None if batch.known is None else batch.known[cut]
+        yield batch._replace(
+            waveform=batch.waveform[cut],
+            targets=batch.targets[cut],
+            known=known,
+            clips=batch.clips[cut],
+            places=batch.places[cut],
+        )
