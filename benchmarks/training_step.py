@@ -31,7 +31,8 @@ from earmark.training.distribution import World
 from earmark.training.supervised import Run, read_split
 
 PHASES = ("feeding", "front end", "augmentation", "forward", "backward", "optimizer", "rest")
-LEARNING = ("forward", "backward", "optimizer")
+OUTSIDE = (("feeding", "rest"), ("feeding", "rest", "augmentation"))
+"""Which sums are told, too."""
 STEPS_PER_EPOCH, SKIPPED = 10, 3
 
 
@@ -117,14 +118,14 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     keep_memory()
-    print(f"| shares of a step | ms | {' | '.join(PHASES)} | not forward, backward or optimizer |")
-    print("|---" * (len(PHASES) + 3) + "|")
+    columns = (*PHASES, *(" + ".join(phases) for phases in OUTSIDE))
+    print(f"| shares of a step | ms | {' | '.join(columns)} |")
+    print("|---" * (len(columns) + 2) + "|", flush=True)
     for name in given.recipes:
         spent = measure(RECIPES[name], given.epochs)
         whole = sum(spent.values())
-        shares = [f"{100 * spent[phase] / whole:.1f} %" for phase in PHASES]
-        other = 100 * (1 - sum(spent[phase] for phase in LEARNING) / whole)
-        print(f"| {name} | {1000 * whole:.0f} | {' | '.join(shares)} | {other:.1f} % |")
+        shares = [f"{100 * sum(spent[p] for p in ps) / whole:.1f} %" for ps in (*zip(PHASES), *OUTSIDE)]
+        print(f"| {name} | {1000 * whole:.0f} | {' | '.join(shares)} |", flush=True)
     print(f"\nload average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, {given.threads} thread(s)")
 
 

@@ -20,7 +20,7 @@ COMMAND_LINE = SOURCE / "earmark" / "cli"
 LINES_OF_A_FILE = 300
 LINES_OF_A_FUNCTION = 50
 ARGUMENTS = 6
-FLAGS = 60
+FLAGS = 36
 LINES_OF_A_TWIN = 8
 
 LISTED: dict[str, dict[str, str]] = {
@@ -257,7 +257,9 @@ def test_the_command_line_has_few_flags():
     needs_the_command_line()
     from earmark.cli import app
 
-    flags = sorted(command_flags(app))
+    flags = sorted(
+        {flag.split()[-1] for flag in command_flags(app)}
+    )  # one that many verbs have is learned once
     assert 0 < len(flags) <= FLAGS, flags
 
 

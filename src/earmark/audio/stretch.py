@@ -26,9 +26,9 @@ _layouts: "OrderedDict[tuple[int, int, int, int], Layout]" = OrderedDict()
 class Stretch:
     """Samples of a sound from one place to another, at one rate.
 
-    They are those of `load(source, sample_rate)[start : start + count]`: the same bits where the file has
-    that rate already or must be decoded from its start, and within 2e-6 of the loudest sample else, as
-    rounding in the resampler depends on where it begins.
+    They are those of `load(source, sample_rate)[start : start + count]`, to 2e-6 of the loudest sample: what
+    the resampler and mp3 decoders round depends on where they begin.  Where neither is at work, or the file
+    can only be decoded from its start, they are the same bits.
 
     Args:
         source: a path, bytes, a binary file object, or `(samples, sample_rate)`.

@@ -88,7 +88,8 @@ def _explained(error: Exception) -> int:
         tell_apart[TrainingError] = 1
     for kind, status in tell_apart.items():
         if isinstance(error, kind):
-            tell(_sentence(error))
+            for sentence in getattr(error, "sentences", None) or (_sentence(error),):
+                tell(sentence)
             return status
     if torch is not None and isinstance(error, torch.OutOfMemoryError):
         tell("the device has too little memory for this; try a smaller --batch")

@@ -53,8 +53,8 @@ def _words(found: Any) -> str:
     compiled = ", compiled" if found.compiled else ""
     return "\n".join(
         [
-            f"{found.clips_per_second:.2f} clips of {found.clip_seconds:g} s a second: steps of {found.batch_size} "
-            f"clips take {found.step_seconds:.3f} s (median of {found.steps}, the longest "
+            f"{found.clips_per_second:.2f} clips of {found.clip_seconds:g} s a second: steps of "
+            f"{found.batch_size} clips take {found.step_seconds:.3f} s (median of {found.steps}, the longest "
             f"{found.slowest_seconds:.3f} s)",
             f"of a step: {shares}",
             f"at most {found.peak_bytes / 1e9:.2f} GB; {found.parameters:,} parameters; {found.precision} on "

@@ -81,20 +81,26 @@ def _tuned(model: str, data: Path, assignments: Sequence[str]) -> tuple[Any, Pat
     from earmark.training.finetuning import fine_tuning
 
     corpus, root = _corpus(data, assignments)
-    choice = fine_tuning(model, described(model), corpus, corpus.read(root))
+    init = str(Path(model).resolve()) if Path(model).exists() else model  # a recipe is read from anywhere
+    choice = fine_tuning(init, described(model), corpus, corpus.read(root))
     for reason in choice.reasons:
         tell(reason)
-    return changed(choice.recipe, [a for a in assignments if not a.startswith("corpus.")]), root
+    given = [a for a in assignments if not a.startswith("corpus.")]
+    if given:
+        tell(f"instead, by --set: {', '.join(given)}")
+    return changed(choice.recipe, given), root
 
 
 def _corpus(data: Path, assignments: Sequence[str]) -> tuple[Any, Path]:
     """The corpus that a table or a folder is, with the changes that are meant for it."""
     from earmark.config import override
+    from earmark.data import Folder, Table
     from earmark.data.finding import find_corpus
 
     corpus, root = find_corpus(data)
     ours = [a.removeprefix("corpus.") for a in assignments if a.startswith("corpus.")]
-    return override(corpus, ours).resolved(root), root
+    corpus = override(corpus, ours)
+    return (corpus.resolved(root) if isinstance(corpus, Table | Folder) else corpus), root
 
 
 def described(name_or_file: str) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from rich.console import Console
 from rich.table import Table
 
-from earmark.cli.words import Flag, set_threads, tell
+from earmark.cli.words import Assignments, Flag, set_threads, tell
 
 if TYPE_CHECKING:
     from earmark.evaluation.assessment import Aims
@@ -29,8 +29,7 @@ def evaluate(
     split: Literal["test", "validation", "train"] = "test",
     probe: Annotated[bool, Flag] = False,
     out: Path | None = None,
-    resamples: int = 1000,
-    target_precision: float | None = None,
+    set_: Assignments = None,
     device: str = "cpu",
     threads: int | None = None,
 ) -> int:
@@ -50,20 +49,21 @@ def evaluate(
         probe: instead of the model's own tags, count those of logistic regression on its frozen embeddings,
             learned anew from the other folds.
         out: a folder for the full report; or a .json for numbers, a .npz or .parquet for predictions alone.
-        resamples: of the bootstrap behind the intervals of a full report; 0 for none.
-        target_precision: choose thresholds for the largest recall at this precision, not for the largest F1.
+        set_: rarer wishes for the full report, such as --set resamples=200 (of the bootstrap; 0 for none),
+            --set seed=1, or --set precision=0.9: thresholds for the largest recall at this precision, not for
+            the largest F1; may be given several times.
         device: where the models compute, such as cuda.
         threads: processor threads; PyTorch's default if not given.
     """
-    from earmark.config import ConfigError
-    from earmark.evaluation.assessment import Aims, checked
+    from earmark.config import ConfigError, override
+    from earmark.evaluation.assessment import Aims
     from earmark.evaluation.held_out import hold_out
     from earmark.evaluation.stored import is_predictions
 
     if not models:
         raise ConfigError("name a model, a run folder or stored predictions to evaluate")
     set_threads(threads)
-    aims = checked(Aims(resamples=resamples, precision=target_precision))
+    aims = override(Aims(), set_ or [])
     computed = [model for model in models if probe or not is_predictions(model)]
     if computed and data is None:
         raise ConfigError("evaluating a model needs --data, the folder or table of the corpus")
@@ -213,14 +213,17 @@ def print_members(more: dict[str, Any]) -> None:
     """Each model alone, and what the first of them give together."""
     from earmark.evaluation.folds import HEADLINES
 
-    table = Table("", *HEADLINES)
+    console = plain_console()
+
+    def told(name: str, numbers: dict[str, Any]) -> None:
+        words = ", ".join(f"{metric} {numbers[metric]:.4f}" for metric in HEADLINES)
+        console.print(f"{name}: {words}", soft_wrap=True)
+
     for number, member in enumerate(more["members"], start=1):
-        name = str(member["about"].get("model", f"model {number}"))
-        table.add_row(name, *(f"{member[metric]:.4f}" for metric in HEADLINES))
+        told(str(member["about"].get("model", f"model {number}")), member)
     for rule, steps in more["cumulative"].items():
         for count, step in enumerate(steps[1:], start=2):
-            table.add_row(f"mean of {count}, {rule}", *(f"{step[metric]:.4f}" for metric in HEADLINES))
-    plain_console().print(table)
+            told(f"mean of {count}, {rule}", step)
 
 
 def plain_console() -> Console:

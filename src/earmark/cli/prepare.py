@@ -3,9 +3,9 @@
 import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from earmark.cli.words import tell
+from earmark.cli.words import Flag, tell
 
 if TYPE_CHECKING:
     from earmark.data.clips import Clip, Split
@@ -22,8 +22,8 @@ def prepare(
     *,
     out: Path | None = None,
     pack: Path | None = None,
-    download: bool = False,
-    decode: bool = False,
+    download: Annotated[bool, Flag] = False,
+    decode: Annotated[bool, Flag] = False,
     workers: int | None = None,
 ) -> int:
     """Check an archive of recordings: how many of which class, how long, and what cannot be read.
@@ -41,12 +41,15 @@ def prepare(
         workers: readers at work together; chosen by the machine if not given.
     """
     from earmark.data.finding import find_corpus
+    from earmark.data.holding_out import HeldOut
     from earmark.data.manifest import write_manifest
     from earmark.data.preparing import place, summarize
 
     chosen, root = find_corpus(root, corpus)
     if download and not fetched(chosen, root):
         return 1
+    if isinstance(chosen, HeldOut):
+        chosen = chosen.resolved(root)
     split, placed = place(chosen, root)
     clips = [one.clip for one in placed]
     measured = list(watched(clips, decode, workers))

@@ -150,8 +150,8 @@ class AudioSet(Frozen):
         if table is None:
             raise ConfigError(
                 f"no AudioSet under {root}; looked for {part.segments}_mp3.hdf, {part.manifests[0]} and "
-                f"{part.segments}.csv, there and in {', '.join(filter(None, LIST_FOLDERS))}; the part that is "
-                "trained on is chosen by corpus.subset: balanced, unbalanced or full"
+                f"{part.segments}.csv, there and in {', '.join(filter(None, LIST_FOLDERS))}; what is trained "
+                "on is chosen by corpus.subset: balanced, unbalanced or full"
             )
         folders = [root / place / name for place in AUDIO_FOLDERS for name in part.folders]
         recordings = walk(tuple(folder for folder in folders if folder.is_dir()) or (root,))

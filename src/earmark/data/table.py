@@ -106,13 +106,12 @@ class Table(HeldOut):
             log.warning("%s: %s", where, note)
         fold = found.folds[0] if self.fold is None and found.folds else self.fold
         parts: dict[str, list[Clip]] = {"train": [], "validation": [], "test": []}
-        folders: dict[str, Path] = {}  # a Path is made faster from that of its folder
+        path_of = _paths(found)
         for clip in found.clips:
             side = clip.side
             part = side if isinstance(side, str) else "train" if side is None or side != fold else "test"
-            above, slash, name = found.paths[clip.file].rpartition("/")
-            path = (folders.get(above) or folders.setdefault(above, Path(above + slash))) / name
             end = None if clip.end == math.inf else clip.end
+            path = path_of[clip.file]
             parts[part].append(Clip(path, clip.labels, clip.start, end, clip.unknown, clip.row))
         if parts["validation"] and not parts["test"]:
             log.warning("%s: nothing is there to test with; the clips for validation are the test", where)
@@ -135,3 +134,14 @@ class Table(HeldOut):
         found = survey(root, known, mistakes)
         mistakes.check()
         return found, mistakes.table
+
+
+def _paths(found: Survey) -> dict[int, Path]:
+    """The files of clips by their index, each once; a Path is made faster from that of its folder."""
+    paths: dict[int, Path] = {}
+    folders: dict[str, Path] = {}
+    for clip in found.clips:
+        if clip.file not in paths:
+            above, slash, name = found.paths[clip.file].rpartition("/")
+            paths[clip.file] = (folders.get(above) or folders.setdefault(above, Path(above + slash))) / name
+    return paths

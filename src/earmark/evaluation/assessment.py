@@ -4,8 +4,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
+from pydantic import Field
 
-from earmark.config import ConfigError
+from earmark.config import ConfigError, Frozen
 from earmark.evaluation.bootstrap import Interval, intervals
 from earmark.evaluation.calibration import Reliability, fit_temperature, reliability, statements
 from earmark.evaluation.choosing import at_thresholds, choose_thresholds
@@ -14,7 +15,7 @@ from earmark.evaluation.report import Report, report_of
 from earmark.inference.thresholds import Thresholds
 
 
-class Aims(NamedTuple):
+class Aims(Frozen):
     """What is asked for beyond the metrics.
 
     Attributes:
@@ -23,9 +24,9 @@ class Aims(NamedTuple):
         precision: lowest precision that thresholds shall reach; None for the largest F1.
     """
 
-    resamples: int = 1000
-    seed: int = 0
-    precision: float | None = None
+    resamples: int = Field(default=1000, ge=0, le=100_000)
+    seed: int = Field(default=0, ge=0)
+    precision: float | None = Field(default=None, gt=0, le=1)
 
 
 class Assessment(NamedTuple):
@@ -66,9 +67,9 @@ def assess(
         aims: what else is asked for.
 
     Raises:
-        ConfigError: not one clip could be heard, a score is NaN, or an impossible aim.
+        ConfigError: not one clip could be heard, or a score is NaN.
     """
-    aims = checked(aims or Aims())
+    aims = aims or Aims()
     report = report_of(predictions)
     chosen_by = predictions if validation is None else validation
     if not chosen_by.heard.any():
@@ -135,19 +136,6 @@ def defined(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [defined(one) for one in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
-def checked(aims: Aims) -> Aims:
-    """The same aims.
-
-    Raises:
-        ConfigError: they are impossible.
-    """
-    if not 0 <= aims.resamples <= 100_000:
-        raise ConfigError(f"resamples is {aims.resamples}; give 0 (no intervals) to 100000")
-    if aims.precision is not None and not 0 < aims.precision <= 1:
-        raise ConfigError(f"the target precision is {aims.precision}; give a share above 0, up to 1")
-    return aims
 
 
 def _where(chosen_by: Predictions, is_reported: bool) -> str:

@@ -170,7 +170,10 @@ def clip_names(clips: Sequence[Clip]) -> tuple[str, ...]:
         >>> clip_names([Clip(Path("a/x.wav"), ()), Clip(Path("a/b/y.wav"), (), start=1.0, end=2.5)])
         ('x.wav', 'b/y.wav#1-2.5')
     """
-    folder = os.path.commonpath([clip.path.parent for clip in clips])
+    try:
+        folder = os.path.commonpath([clip.path.parent for clip in clips])
+    except ValueError:  # some are absolute, some are not
+        folder = ""
     return tuple(displayable(_from(clip.path, folder)) + _stretch(clip) for clip in clips)
 
 

@@ -101,7 +101,7 @@ def report_of(predictions: Predictions) -> Report:
     metrics = measure(kept.scores, kept.targets, known, kept.classes.exclusive)
     metrics |= {name: metrics[name] * float(heard.mean()) for name in OF_FAILURES}
     everything = np.zeros(predictions.scores.shape, dtype=bool)
-    everything[:, predictions.columns] = predictions.targets
+    everything[:, predictions.columns] = predictions.targets & predictions.known
     top1 = top1_within(predictions.scores, everything, list(range(len(predictions.labels))))
     positives = (inner.targets & inner.known).sum(axis=0)
     return Report(

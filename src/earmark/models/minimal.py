@@ -42,7 +42,8 @@ MINIMAL_AST_DEEP_HISTORICAL = MINIMAL_AST_HISTORICAL.replace(
 MINIMAL_AST_IDENTITY = MINIMAL_AST_HISTORICAL.replace(
     encoder=MINIMAL_AST_HISTORICAL.encoder.replace(depth=0, stride=(16, 16))
 )
-"""The minimal AST of its first commit, whose blocks gave back what they got: precision .040, recall .060, F1 .041.
+"""The minimal AST of its first commit, whose blocks gave back what they got: precision .040, recall .060, F1
+.041.
 
 What is classified is a constant and the first patch: the lowest 16 bands of the first 16 frames.  The three
 blocks of then are left out here, because they have no effect.

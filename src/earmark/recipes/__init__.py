@@ -1,4 +1,5 @@
-"""Published and shipped training runs.  A new one is a constant in its corpus's file, and a line at its end."""
+"""Published and shipped training runs.  A new one is a constant in its corpus's file, and a line at its
+end."""
 
 from earmark.recipes import (
     audioset_ast,

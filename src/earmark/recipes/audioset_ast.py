@@ -1,12 +1,13 @@
 """AST's published runs on AudioSet, and what its runs on other corpora share.
 
 Source:
-    Gong, Chung and Glass, AST: Audio Spectrogram Transformer, arXiv:2104.01778, and the recipes published with
-    its code.  AST's, PSLA's and AudioTagging Done Right's trainers are one: Adam without decoupled decay, a
-    rise over 1000 steps in stairs of 50, files mixed as waveforms.
+    Gong, Chung and Glass, AST: Audio Spectrogram Transformer, arXiv:2104.01778, and the recipes published
+    with its code.  AST's, PSLA's and AudioTagging Done Right's trainers are one: Adam without decoupled
+    decay, a rise over 1000 steps in stairs of 50, files mixed as waveforms.
 
 Deviations: `batch_size` is that of all processes together (theirs was split over GPUs, so it is the same);
-neighbors' files are mixed by our own draws; the loss of models that give probabilities is computed from logits.
+neighbors' files are mixed by our own draws; the loss of models that give probabilities is computed from
+logits.
 """
 
 from earmark.data import AudioSet
@@ -42,7 +43,8 @@ FULL = Recipe(
     averaging=EpochMean(first=1, last=5),
     precision="fp16",
 )
-"""AST on all of AudioSet: mAP .459, the average of the five epochs' weights; by epoch .415 .435 .448 .449 .449."""
+"""AST on all of AudioSet: mAP .459, the average of the five epochs' weights; by epoch .415 .435 .448 .449
+.449."""
 
 SMALL = FULL.replace(
     corpus=BALANCED,

@@ -1,12 +1,12 @@
 """The runs of AudioTagging Done Right on AudioSet.
 
 Source:
-    Li et al., AudioTagging Done Right, arXiv:2203.13448, and the scripts of its code, whose settings these are;
-    figures are those of the code's notebooks.
+    Li et al., AudioTagging Done Right, arXiv:2203.13448, and the scripts of its code, whose settings these
+    are; figures are those of the code's notebooks.
 
-Each script's mean and deviation are measured under its own masks and mixup.  Deviations: see `audioset_ast`; the
-average of the weights is that of epochs 1 to 5, as theirs, and is what is kept, while they pick the best epoch by
-the evaluation part.
+Each script's mean and deviation are measured under its own masks and mixup.  Deviations: see `audioset_ast`;
+the average of the weights is that of epochs 1 to 5, as theirs, and is what is kept, while they pick the best
+epoch by the evaluation part.
 """
 
 from earmark.data import AudioSet
@@ -72,7 +72,8 @@ TALTRANS = Recipe(
 TRANSFORMER = TALTRANS.replace(
     model=_model(Transformer(), ATTENTION, mean=-29.686901, std=40.898224),
 )
-"""The transformer without convolutions.  It is in the code, but no script or option selects it: TALtrans's settings."""
+"""The transformer without convolutions.  It is in the code, but no script or option selects it: TALtrans's
+settings."""
 
 TAL = TALTRANS.replace(
     model=_model(CRNN(n_bands=128, dim=2048), ATTENTION, mean=-3.6788461, std=4.3739743),
@@ -105,8 +106,8 @@ RESNET = TALTRANS.replace(
 )
 """ResNet-50 from random weights, 64 x 400: mAP .3697 (run-psla-res.sh).
 
-Its reading of the last map, which mixes channels and places, and its softmax over classes are kept; for a sound
-net take `--set model.encoder.reading=map`.
+Its reading of the last map, which mixes channels and places, and its softmax over classes are kept; for a
+sound net take `--set model.encoder.reading=map`.
 """
 
 PSLA = TALTRANS.replace(
@@ -126,7 +127,8 @@ FNET = PSLA.replace(
 )
 """FNet, 128 x 1024 (run-FNET.sh); no figure is published.
 
-The script says FNet but runs AST, and with the statistics of other features; here are FNet and the right ones.
+The script says FNet but runs AST, and with the statistics of other features; here are FNet and the right
+ones.
 """
 
 LINEAR = TALTRANS.replace(
@@ -135,7 +137,8 @@ LINEAR = TALTRANS.replace(
     augment=_augment(12, 75, 0.3),
     optimizer=Adam(lr=2e-5),
 )
-"""Linear layers alone, 64 x 400 (run-linear.sh, with the statistics that it passes); no figure is published."""
+"""Linear layers alone, 64 x 400 (run-linear.sh, with the statistics that it passes); no figure is
+published."""
 
 RECIPES = {
     "audioset-taltrans": Named(TALTRANS, "mAP .4115"),

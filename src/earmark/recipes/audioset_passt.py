@@ -1,13 +1,13 @@
 """What all published runs of PaSST share, and its runs on AudioSet.
 
 Source:
-    Koutini et al., Efficient Training of Audio Transformers with Patchout, arXiv:2110.05069 (figures: table 1),
-    and the training code published with it.
+    Koutini et al., Efficient Training of Audio Transformers with Patchout, arXiv:2110.05069 (figures: table
+    1), and the training code published with it.
 
-Stated there: everything that stands here.  Deviations: `batch_size` is that of all processes together (theirs is
-for each GPU, and most runs had one or two); masks are drawn for the whole batch, as in all environments that the
-authors recorded, and are laid before mixup there; mixup partners are neighbors in the batch; sampling is without
-replacement by the same weights, but not by the same draws.
+Stated there: everything that stands here.  Deviations: `batch_size` is that of all processes together (theirs
+is for each GPU, and most runs had one or two); masks are drawn for the whole batch, as in all environments
+that the authors recorded, and are laid before mixup there; mixup partners are neighbors in the batch;
+sampling is without replacement by the same weights, but not by the same draws.
 """
 
 from earmark.data import AudioSet
@@ -87,12 +87,14 @@ U = _with_encoder(S, PaSST(patchout=Patchout(patches=400)))
 """PaSST-U, 400 single patches left out: mAP .466."""
 
 L = _with_encoder(S, _encoder(depth=7))
-"""PaSST-S-L, seven blocks: mAP .459; 25 hours.  Of DeiT's twelve, the first and the last six are begun with."""
+"""PaSST-S-L, seven blocks: mAP .459; 25 hours.  Of DeiT's twelve, the first and the last six are begun
+with."""
 
 N = _with_encoder(S, _encoder(stride=(16, 16), patchout=Patchout(time=20, frequency=2)))
 """PaSST-S-N, patches that do not overlap: mAP .466; 25 hours.
 
-Its patchout is read off the published 254 tokens: 6 x 42 patches and two; the code's settings are not published.
+Its patchout is read off the published 254 tokens: 6 x 42 patches and two; the code's settings are not
+published.
 """
 
 S_KD = S.replace(
@@ -101,8 +103,8 @@ S_KD = S.replace(
 )
 """PaSST-S with a teacher (branch `kd_dev`): mAP .486.
 
-The teacher is an ensemble's stored logits, `--run teacher=FILE.npy`; a live model does as well.  Waveforms are not
-mixed.  Deviation: there the mixup of features was applied twice, by mistake.
+The teacher is an ensemble's stored logits, `--run teacher=FILE.npy`; a live model does as well.  Waveforms
+are not mixed.  Deviation: there the mixup of features was applied twice, by mistake.
 """
 
 L_KD = _with_encoder(S_KD, _encoder(depth=7))

@@ -1,11 +1,12 @@
-"""The minimal AST and its CNN on ESC-50: as published, corrected, and small enough for a few minutes of one core.
+"""The minimal AST and its CNN on ESC-50: as published, corrected, and small enough for a few minutes of one
+core.
 
 Source:
-    ikiskin's audio_spectrogram_transformer, whose figures are macro means over the five folds.  Its encoder was
-    the identity at first: what was classified was the lowest sixteen bands of the first sixteen frames.
+    ikiskin's audio_spectrogram_transformer, whose figures are macro means over the five folds.  Its encoder
+    was the identity at first: what was classified was the lowest sixteen bands of the first sixteen frames.
 
-Stated there: net, features, optimizer, batch and epochs.  Not stated, and so on our own account: the order of the
-clips (shuffled) and the settings of the CNN (those of the second AST).
+Stated there: net, features, optimizer, batch and epochs.  Not stated, and so on our own account: the order of
+the clips (shuffled) and the settings of the CNN (those of the second AST).
 """
 
 from earmark.data import ESC50
@@ -46,7 +47,8 @@ HISTORICAL = PUBLISHED.replace(
     batch_size=48,
     optimizer=Adam(lr=3e-3, weight_decay=0.0, betas=(0.9, 0.999)),
 )
-"""As first published, an encoder that changes nothing: precision .040, recall .060, F1 .041; chance is .02."""
+"""As first published, an encoder that changes nothing: precision .040, recall .060, F1 .041; chance is
+.02."""
 
 CNN = PUBLISHED.replace(model=MINIMAL_CNN_HISTORICAL)
 """The CNN beside it: precision .208, recall .202, F1 .200."""
@@ -80,8 +82,8 @@ FIXED = Recipe(
 )
 """Ours: the same net without its slips, trained so that it learns.
 
-The class token alone is pooled, through a norm; logits may be negative; tokens start from small random numbers.  It
-hears up to 8 kHz, and rises and falls with a cosine over clips that are never the same twice.
+The class token alone is pooled, through a norm; logits may be negative; tokens start from small random
+numbers.  It hears up to 8 kHz, and rises and falls with a cosine over clips that are never the same twice.
 """
 
 TINY_FRONTEND = FIXED.model.frontend.replace(n_mels=64, win_length=512, hop_length=320)
@@ -115,7 +117,8 @@ TINY_HISTORICAL = HISTORICAL.replace(
     model=HISTORICAL.model.replace(encoder=HISTORICAL.model.encoder.replace(dim=192)),
     epochs=20,
 )
-"""The identity at a width of 192 and for 20 epochs: as deaf as the large one, in a few minutes of one core."""
+"""The identity at a width of 192 and for 20 epochs: as deaf as the large one, in a few minutes of one
+core."""
 
 RECIPES = {
     "esc50-ast-minimal": Named(PUBLISHED, "F1 .362"),

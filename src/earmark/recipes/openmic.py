@@ -24,8 +24,9 @@ PASST = ON_FSD50K.replace(
 )
 """PaSST-S fine-tuned to 20 instruments: mAP .843.
 
-What nobody was asked is left out of the loss.  Deviations: clips are shuffled (there they came in the order of the
-file, by mistake), and of a mixture that counts as known which is known of either clip (there, of the first alone).
+What nobody was asked is left out of the loss.  Deviations: clips are shuffled (there they came in the order
+of the file, by mistake), and of a mixture that counts as known which is known of either clip (there, of the
+first alone).
 """
 
 RECIPES = {"openmic-passt": Named(PASST, "mAP .843")}

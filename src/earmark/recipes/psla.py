@@ -1,11 +1,11 @@
 """PSLA's own runs, on AudioSet and FSD50K.
 
 Source:
-    Gong, Chung and Glass, PSLA: Improving Audio Tagging with Pretraining, Sampling, Labeling, and Aggregation,
-    arXiv:2102.01243, and the recipes published with its code.
+    Gong, Chung and Glass, PSLA: Improving Audio Tagging with Pretraining, Sampling, Labeling, and
+    Aggregation, arXiv:2102.01243, and the recipes published with its code.
 
-Deviations: see `audioset_ast`; the averages count each epoch once, theirs the first twice; the first convolution is
-begun with the sum over the colors of ImageNet's.
+Deviations: see `audioset_ast`; the averages count each epoch once, theirs the first twice; the first
+convolution is begun with the sum over the colors of ImageNet's.
 """
 
 from earmark.data import FSD50K, AudioSet

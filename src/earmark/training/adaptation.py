@@ -61,8 +61,8 @@ def fitting(state: Mapping[str, Shaped[Tensor, "..."]], model: nn.Module) -> Sta
     share = sum(t.numel() for t in taken.values()) / max(1, sum(t.numel() for t in own.values()))
     if share < LEAST_SHARE:
         raise ConfigError(
-            f"only {share:.0%} of the weights to begin with fit the recipe's encoder, which is of another size; "
-            "take a model of the same size, or leave `init` away"
+            f"only {share:.0%} of the weights to begin with fit the recipe's encoder, which is of another "
+            "size; take a model of the same size, or leave `init` away"
         )
     return taken
 
@@ -95,8 +95,8 @@ def lighter(state: Mapping[str, Shaped[Tensor, "..."]], depth: int) -> State:
 def adapted_head(source: Tagger, model: Tagger) -> tuple[State, int]:
     """What one model's head becomes in another: hidden layers, and the rows of classes of the same name.
 
-    Rows of classes that are new stay as they are, but for biases, which begin at the mean of the known ones: one
-    must not begin far above the other.
+    Rows of classes that are new stay as they are, but for biases, which begin at the mean of the known ones:
+    one must not begin far above the other.
 
     Returns:
         Weights by the head's own names, and how many classes are known.
@@ -168,7 +168,8 @@ def _passt(state: State, source: PaSST, target: PaSST) -> State:
 def _moved(
     table: Float[Tensor, "1 dim place"], places: int, old: int, new: int
 ) -> Float[Tensor, "1 dim place2"]:
-    """A table of positions `old` apart, read off at `places` positions `new` apart; stretched if too short."""
+    """A table of positions `old` apart, read off at `places` positions `new` apart; stretched if too
+    short."""
     if (places - 1) * new > table.shape[2] * old:
         return nn.functional.interpolate(table, places, mode="linear", align_corners=False)
     at = (torch.arange(places) * (new / old)).clamp(max=table.shape[2] - 1)
@@ -196,6 +197,6 @@ def _strangers(source: EncoderConfig, target: EncoderConfig) -> str:
         for config in (source, target)
     ]
     return (
-        f"the model to begin with is a {words[0]} and the recipe's is a {words[1]}; their weights mean different "
-        "things: take a model of the same kind, or leave `init` away"
+        f"the model to begin with is a {words[0]} and the recipe's is a {words[1]}; their weights mean "
+        "different things: take a model of the same kind, or leave `init` away"
     )

@@ -66,7 +66,9 @@ def world(device: str) -> Generator[World, None, None]:
     if size == 1:
         yield World(0, 1, place)
         return
-    dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
+    dist.init_process_group(
+        "cpu:gloo,cuda:nccl" if place.type == "cuda" else "gloo"
+    )  # numbers lie on the CPU
     try:
         yield World(rank, size, place)
     finally:
@@ -110,9 +112,17 @@ class SharedBatchNorm(nn.BatchNorm2d):
 
     Source:
         Ioffe and Szegedy, arXiv:1502.03167; torch's own `SyncBatchNorm` needs a GPU.
+
+    Attributes:
+        counted: whether this process's share of the batch counts; see `standing_in`.
     """
 
-    def forward(self, input: Float[Tensor, "batch channel *size"]) -> Float[Tensor, "batch channel *size"]:
+    counted = True
+
+    def forward(
+        self,
+        input: Float[Tensor, "batch channel *size"],  # noqa: A002 (torch calls it so)
+    ) -> Float[Tensor, "batch channel *size"]:
         """Normalize each channel; in evaluation by the running statistics."""
         if not self.training:
             return super().forward(input)
@@ -120,10 +130,11 @@ class SharedBatchNorm(nn.BatchNorm2d):
         shape = [1, -1] + [1] * (input.ndim - 2)
         wide = input.float()
         count = wide.new_tensor([wide.numel() / wide.shape[1]])
-        sums: Tensor = _Summed.apply(torch.cat([wide.sum(others), count]))  # pyright: ignore[reportAssignmentType] (torch leaves apply untyped)
+        mine = torch.cat([wide.sum(others), count])
+        sums: Tensor = _Summed.apply(mine * self.counted)  # pyright: ignore[reportAssignmentType] (torch leaves apply untyped)
         mean = sums[:-1] / sums[-1]
         away = wide - mean.reshape(shape)
-        squares: Tensor = _Summed.apply(away.square().sum(others))  # pyright: ignore[reportAssignmentType] (torch leaves apply untyped)
+        squares: Tensor = _Summed.apply(away.square().sum(others) * self.counted)  # pyright: ignore[reportAssignmentType] (torch leaves apply untyped)
         variance = squares / sums[-1]
         self._remember(mean.detach(), variance.detach(), float(sums[-1].detach()))
         normal = away * (variance + self.eps).rsqrt().reshape(shape)
@@ -131,7 +142,7 @@ class SharedBatchNorm(nn.BatchNorm2d):
             normal = normal * self.weight.reshape(shape) + self.bias.reshape(shape)
         return normal.to(input.dtype)
 
-    def _check_input_dim(self, input: Float[Tensor, "..."]) -> None:
+    def _check_input_dim(self, input: Float[Tensor, "..."]) -> None:  # noqa: A002 (torch calls it so)
         """Any number of axes behind the channels."""
 
     def _remember(
@@ -150,3 +161,14 @@ def share_batch_norm(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.__class__ = SharedBatchNorm  # pyright: ignore[reportAttributeAccessIssue] (same weights)
+
+
+@contextmanager
+def standing_in(model: nn.Module, empty: bool) -> Generator[None, None, None]:
+    """Within, what this process computes counts nothing in batch norms, if its share of the batch is empty."""
+    norms = [module for module in model.modules() if empty and isinstance(module, SharedBatchNorm)]
+    for norm in norms:
+        norm.counted = False
+    yield
+    for norm in norms:
+        norm.counted = True

@@ -103,10 +103,15 @@ class Feed(Dataset[Batch]):
         recipe: Recipe,
         split: Split,
         sounds: Sounds,
-        place: Place = Place(),
+        place: Place | None = None,
         extras: Extras | None = None,
     ) -> None:
-        self.recipe, self.sounds, self.place, self.extras = recipe, sounds, place, extras or Extras()
+        self.recipe, self.sounds, self.place, self.extras = (
+            recipe,
+            sounds,
+            place or Place(),
+            extras or Extras(),
+        )
         self.targets = Targets(split.train, split.labels)
         self.n_classes = self.targets.n_classes
         self.n_clips = recipe.epoch_clips or len(sounds)
@@ -132,9 +137,9 @@ class Feed(Dataset[Batch]):
         failures: dict[int, str] = {}
         examples = [self._example(epoch, place, int(order[place]), failures) for place in places]
         clips = [clip for clip, *_ in examples]
-        waveform = np.zeros((len(examples), self.length), dtype=np.float32)
-        targets = np.zeros((len(examples), self.n_classes), dtype=np.float32)
-        known = np.ones((len(examples), self.n_classes), dtype=bool)
+        waveform = np.empty((len(examples), self.length), dtype=np.float32)
+        targets = np.empty((len(examples), self.n_classes), dtype=np.float32)
+        known = np.empty((len(examples), self.n_classes), dtype=bool)
         for row, (_, sound, target, is_known) in enumerate(examples):
             waveform[row], targets[row], known[row] = sound, target, is_known
         mask = torch.from_numpy(known) if self.targets.masked else None

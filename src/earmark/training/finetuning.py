@@ -103,13 +103,14 @@ def fine_tuning(
         averaging=EMA(decay=min(0.999, max(0.8, 1 - 20 / steps))),
         label_smoothing=0.1 if model.labels.exclusive else 0.0,
     )
-    reasons += patchout + [why_epochs, why_rate, *why_augment]
+    reasons += [*patchout, why_epochs, why_rate, *why_augment]
     reasons.append(f"average: over about the last {min(1000, max(5, steps // 20))} of {steps} steps")
     return Choice(recipe, reasons)
 
 
 def lengths(clips: Sequence[Clip], most: int = PROBED) -> list[float]:
-    """How long some of the clips are, in seconds, evenly taken from all; those that do not tell are left out."""
+    """How long some of the clips are, in seconds, evenly taken from all; those that do not tell are left
+    out."""
     found: list[float] = []
     for clip in clips[:: -(-len(clips) // most) or 1]:
         if clip.end is not None:
@@ -133,8 +134,8 @@ def _amount(size: Size) -> tuple[int, int, str]:
         batch,
         epochs,
         (
-            f"epochs {epochs}, batch {batch}: {size.clips} clips to learn from, about {heard:,} to be heard in all by a "
-            f"{'large' if size.large else 'small'} model, 5 to 60 times each"
+            f"epochs {epochs}, batch {batch}: {size.clips} clips to learn from, about {heard:,} to be heard "
+            f"in all by a {'large' if size.large else 'small'} model, each 5 to 60 times"
         ),
     )
 
@@ -143,15 +144,16 @@ def _optimizer(size: Size) -> tuple[AdamW, str]:
     if size.transformer:
         rates = AdamW(lr=5e-5, weight_decay=1e-2, layer_decay=0.75, head_factor=10.0)
         return rates, (
-            "rate 5e-5 at the last block, a quarter less at each below, ten times at the new head: a transformer "
-            "forgets at higher ones"
+            "rate 5e-5 at the last block, a quarter less at each below, ten times at the new head: a "
+            "transformer forgets at higher ones"
         )
     rates = AdamW(lr=5e-4, weight_decay=1e-2, head_factor=4.0)
     return rates, "rate 5e-4, four times at the new head: no large transformer, so it bears more"
 
 
 def _with_patchout(model: TaggerConfig, size: Size) -> tuple[TaggerConfig, list[str]]:
-    """PaSST is trained with a fifth of the time and a quarter of the bands left out, as published for ESC-50."""
+    """PaSST is trained with a fifth of the time and a quarter of the bands left out, as published for
+    ESC-50."""
     encoder = model.encoder
     if not isinstance(encoder, PaSST):
         return model, []
@@ -186,6 +188,7 @@ def _augment(model: TaggerConfig, size: Size, longest: float) -> tuple[Augment, 
     reasons = [f"masks of {augment.freq_mask} bands and {augment.time_mask} frames, mixup: {few}"]
     if augment.random_offset:
         reasons.append(
-            f"random stretches of {model.clip_seconds:g} s are heard: some clips are longer, up to {longest:.1f} s"
+            f"random stretches of {model.clip_seconds:g} s are heard: some clips are longer, up to "
+            f"{longest:.1f} s"
         )
     return augment, reasons

@@ -20,8 +20,8 @@ def fitted_model(
 ) -> tuple[TaggerConfig, list[str]]:
     """A description for other labels and for clips of other lengths.
 
-    The window is as long as nine of ten clips, but no longer than the one that the model was trained on, and no
-    shorter than its encoder takes.
+    The window is as long as nine of ten clips, but no longer than the one that the model was trained on, and
+    no shorter than its encoder takes.
 
     Args:
         source: of the known model.
@@ -35,7 +35,7 @@ def fitted_model(
         ConfigError: no description fits.
     """
     reasons = [
-        f"head: new, for {len(labels)} classes, "
+        f"head: for {len(labels)} classes, new but for those that the model knows by name, "
         + ("of which one holds for a clip" if labels.exclusive else "of which several may hold for a clip")
     ]
     head = source.head or LinearHead()
@@ -53,11 +53,11 @@ def fitted_model(
 
 
 def _window(seconds: Sequence[float], longest: float) -> float:
-    """Nine of ten clips fit into it; whole tenths of a second up to one, else halves."""
+    """Nine of ten clips fit into it; whole tenths of a second below three, else halves."""
     if not seconds:
         return longest
-    length = float(np.quantile(seconds, 0.9))
-    step = 0.5 if length > 1 else 0.1
+    length = float(np.quantile(seconds, 0.9, method="inverted_cdf"))
+    step = 0.5 if length > 3 else 0.1
     return min(longest, max(0.2, round(math.ceil(round(length / step, 3)) * step, 6)))
 
 
@@ -77,8 +77,8 @@ def _shortened(model: TaggerConfig, wanted: float, seconds: Sequence[float]) -> 
 def _for_length(model: TaggerConfig, seconds: float) -> TaggerConfig:
     """The same for a shorter window.
 
-    A front end that fills up to a fixed length gets a shorter one, and an AST the table of positions for it, a
-    whole number of patches.
+    A front end that fills up to a fixed length gets a shorter one, and an AST the table of positions for it,
+    a whole number of patches.
     """
     frontend, encoder = model.frontend, model.encoder
     changed: dict[str, Any] = {"clip_seconds": seconds}

@@ -28,7 +28,8 @@ def image_encoder(init: str, config: EncoderConfig) -> State | None:
     """The encoder's state that an image net gives.
 
     Args:
-        init: a name of `IMAGE_NETS`, which is fetched once into the cache, or a file of such weights: a DeiT or
+        init: a name of `IMAGE_NETS`, which is fetched once into the cache, or a file of such weights: a DeiT
+        or
             ViT by timm's names, or an EfficientNet by those of efficientnet_pytorch.
         config: the encoder.
 
@@ -65,8 +66,8 @@ def _transformer(init: str, state: State, config: EncoderConfig) -> State:
     if (width, distilled) != (config.dim, config.distilled):
         tokens = {True: "with", False: "without"}
         raise ConfigError(
-            f"{init} has a width of {width} and is {tokens[distilled]} a distillation token; the recipe's encoder "
-            f"has {config.dim} and is {tokens[config.distilled]} one; they must be equal"
+            f"{init} has a width of {width} and is {tokens[distilled]} a distillation token; the recipe's "
+            f"encoder has {config.dim} and is {tokens[config.distilled]} one; they must be equal"
         )
     plain = {name: tensor for name, tensor in state.items() if not re.match("(pre_logits|fc_norm)", name)}
     plain = lighter(plain, config.depth)

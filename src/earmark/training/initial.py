@@ -7,6 +7,7 @@ import torch
 
 from earmark.config import ConfigError
 from earmark.models import Tagger, load
+from earmark.models.ensemble import Ensemble
 from earmark.training.adaptation import adapted_encoder, adapted_head, fitting
 from earmark.training.image_weights import image_encoder
 from earmark.training.recipe import Recipe
@@ -39,10 +40,11 @@ def begin(recipe: Recipe) -> Tagger:
         begun = begin_with(recipe.init, model)
         if begun.known_classes:
             log.warning(
-                "%d of %d classes are known to %s by name and begin with its weights",
+                "%d of %d classes are known to %s by name and begin with its weights, the other %d at random",
                 begun.known_classes,
                 len(model.labels),
                 recipe.init,
+                len(model.labels) - begun.known_classes,
             )
         if begun.new:
             log.warning("not taken from %s, so random: %s", recipe.init, ", ".join(begun.new))
@@ -65,8 +67,8 @@ def begin_with(init: str, model: Tagger) -> Begun:
         taken = fitting(encoder, model.encoder)
         model.encoder.load_state_dict(model.encoder.state_dict() | taken)
         return Begun(_left(model, {f"encoder.{name}" for name in taken}))
-    source = load(init)
-    if not isinstance(source, Tagger):
+    source: Tagger | Ensemble = load(init)
+    if isinstance(source, Ensemble):
         raise ConfigError(f"init {init!r} is an ensemble of several models; begin with one of them")
     return transfer(source, model)
 

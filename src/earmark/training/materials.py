@@ -48,8 +48,8 @@ def extras_of(recipe: Recipe, split: Split, settings: Settings) -> Extras:
         )
     if recipe.distillation is not None and settings.teacher is None:
         raise ConfigError(
-            "the recipe distills from a teacher; give a model, or an .npy file of its logits for each training "
-            "clip, by --run teacher=NAME"
+            "the recipe distills from a teacher; give a model, or an .npy file of its logits for each "
+            "training clip, by --run teacher=NAME"
         )
     folder, stored = settings.impulse_responses, _stored(settings.teacher)
     return Extras(

@@ -1,11 +1,10 @@
 """What a run would be, before it is begun."""
 
 import json
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 from torch.overrides import TorchFunctionMode
@@ -14,15 +13,20 @@ from earmark.data import Split
 from earmark.models import Tagger, TaggerConfig
 from earmark.training.recipe import Recipe
 from earmark.training.settings import Settings
+from earmark.training.sharding import blocks_of
 
 MOMENTS = 2
 """Numbers that Adam keeps for each parameter."""
 
-PROCESS_BYTES = 450_000_000
+PROCESS_BYTES = 350_000_000
 """Python, PyTorch and what they have read, before a model is built."""
 
-SLACK = 1.15
-"""What is in use while a gradient is computed exceeds what is kept for it by about this."""
+WHILE_COMPUTED = {True: 1.15, False: 1.75}
+"""By how much the memory in use while a gradient is computed exceeds what was kept for it: transformers, and
+convolutional nets, whose gradients of early layers are as large as the layers.  Measured."""
+
+FRAMES_IN_HAND = 3
+"""How many copies of a clip's frames, as long as their transform, a front end has in hand.  Measured."""
 
 
 class Kept(NamedTuple):
@@ -32,7 +36,7 @@ class Kept(NamedTuple):
         tokens: that the first transformer block gets, after patchout; None where there are no such blocks.
         bytes: of all.
         recomputed_bytes: of all, where blocks compute their activations anew.
-        frontend_bytes: of what the front end has in hand at once, before that.
+        frontend_bytes: of what the front end has in hand before that; an allocator rarely gives it back.
     """
 
     tokens: int | None
@@ -78,9 +82,9 @@ class Plan(NamedTuple):
                 f"clips: {learned:,} to learn from, {chosen:,} for validation, {held_out:,} held out",
                 f"model: {self.parameters:,} parameters, {tokens}{self.recipe.model.clip_seconds:g} s clips",
                 f"steps: {self.steps:,} of {self.recipe.batch_size} clips in {self.recipe.epochs} epochs",
-                f"memory: about {self.memory_bytes / 1e9:.2f} GB = {PROCESS_BYTES / 1e9:.2f} GB for the process + "
-                f"{self.fixed_bytes / 1e9:.2f} GB for the model and its optimizer + {self.batch} clips x "
-                f"{self.clip_bytes / 1e6:.1f} MB",
+                f"memory: about {self.memory_bytes / 1e9:.2f} GB = {PROCESS_BYTES / 1e9:.2f} GB for the "
+                f"process + {self.fixed_bytes / 1e9:.2f} GB for the model and its optimizer + {self.batch} "
+                f"clips x {self.clip_bytes / 1e6:.1f} MB",
             ]
         )
 
@@ -107,7 +111,7 @@ def plan(recipe: Recipe, split: Split, settings: Settings) -> Plan:
         tokens=kept.tokens,
         steps=recipe.epochs * -(-clips // recipe.batch_size),
         fixed_bytes=4 * copies * count,
-        clip_bytes=max(round(SLACK * clip_bytes), kept.frontend_bytes),
+        clip_bytes=round(WHILE_COMPUTED[kept.tokens is not None] * clip_bytes) + kept.frontend_bytes,
         batch=min(settings.micro_batch or recipe.batch_size, recipe.batch_size, max(1, clips)),
     )
 
@@ -151,20 +155,21 @@ def kept_for_gradient(config: TaggerConfig) -> Kept:
 
 
 class _Ledger:
-    """Counts the memory that autograd saves, in all and in each transformer block."""
+    """Counts the memory that autograd saves, in all and in each block of the encoder."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: Tagger) -> None:
         self.seen = {_memory(parameter) for parameter in model.parameters()}
         self.held: list[Tensor] = []  # else a memory that is given back could be counted as another
         self.total = 0
         self.tokens: int | None = None
         self.blocks: list[int] = []
         self.inputs: list[int] = []
-        for block in _blocks(model):
+        self.in_tokens = isinstance(getattr(model.encoder, "blocks", None), nn.ModuleList)
+        for block in blocks_of(model.encoder):
             block.register_forward_pre_hook(self._enter)
             block.register_forward_hook(self._leave)
 
-    def note(self, tensor: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    def note(self, tensor: Shaped[Tensor, "..."]) -> Shaped[Tensor, "..."]:
         """Called for each tensor that is saved."""
         if _memory(tensor) not in self.seen:
             self.seen.add(_memory(tensor))
@@ -173,9 +178,10 @@ class _Ledger:
         return tensor
 
     def _enter(self, _: nn.Module, arguments: tuple[Any, ...]) -> None:
-        tokens: Tensor = arguments[0]
-        self.tokens = tokens.shape[1] if self.tokens is None else self.tokens
-        self.inputs.append(tokens.numel() * tokens.element_size())
+        given: Tensor = arguments[0]
+        if self.in_tokens and self.tokens is None:
+            self.tokens = given.shape[1]
+        self.inputs.append(given.numel() * given.element_size())
         self.blocks.append(-self.total)
 
     def _leave(self, *_: Any) -> None:
@@ -183,7 +189,8 @@ class _Ledger:
 
 
 class _FusedAttention(TorchFunctionMode):
-    """Attention keeps what the fused kernels keep; without memory torch would take the plain way, and keep more."""
+    """Attention keeps what the fused kernels keep; without memory torch would take the plain way, and keep
+    more."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is nn.functional.scaled_dot_product_attention:
@@ -199,12 +206,6 @@ class _Attended(torch.autograd.Function):
         output = torch.empty_like(inputs[0])
         ctx.save_for_backward(*inputs, output)
         return output
-
-
-def _blocks(model: nn.Module) -> Iterator[nn.Module]:
-    """The blocks that a sequence of tokens goes through."""
-    blocks: Any = getattr(getattr(model, "encoder", None), "blocks", None)
-    return iter(blocks if isinstance(blocks, nn.ModuleList) else ())
 
 
 def _memory(tensor: Tensor) -> int:

@@ -15,7 +15,7 @@ from earmark.config import ConfigError
 from earmark.models import Tagger
 from earmark.training.distribution import World, world
 from earmark.training.feed import Batch
-from earmark.training.network import wrapped
+from earmark.training.network import network_of, wrapped
 from earmark.training.optimization import make_optimizer, train_mode
 from earmark.training.recipe import Recipe
 from earmark.training.settings import Settings
@@ -65,8 +65,8 @@ class Speed(NamedTuple):
 def measure_speed(recipe: Recipe, settings: Settings | None = None, steps: int = 20) -> Speed:
     """Train on made-up clips for some steps, and time them.
 
-    Each is a step as in a run: front end, augmentation, network, loss, gradient, its norm, optimizer, average.
-    The weights are random, whatever `init` says; no data are needed.
+    Each is a step as in a run: front end, augmentation, network, loss, gradient, its norm, optimizer,
+    average. The weights are random, whatever `init` says; no data are needed.
 
     Args:
         recipe: what is trained.
@@ -77,8 +77,8 @@ def measure_speed(recipe: Recipe, settings: Settings | None = None, steps: int =
         ConfigError: under `torchrun`, or the batch does not fit the recipe.
 
     Source:
-        `model_speed_test` of PaSST's training code, which times 100 steps of fp16 on ones, without a front end
-        and without setting gradients to zero.
+        `model_speed_test` of PaSST's training code, which times 100 steps of fp16 on ones, without a front
+        end and without setting gradients to zero.
     """
     settings = settings or Settings()
     with world(settings.device) as place:
@@ -87,11 +87,11 @@ def measure_speed(recipe: Recipe, settings: Settings | None = None, steps: int =
         torch.manual_seed(recipe.seed)
         model = recipe.model.build().to(place.device)
         train_mode(model)
+        bare = network_of(model, place, settings)
         optimizer = make_optimizer(model, recipe.optimizer)
         clock = Clock(place.device)
-        watched = _Watched(
-            recipe, model, optimizer, place, _Timed(wrapped(model, place, settings), clock), clock
-        )
+        network = _Timed(wrapped(bare, place, settings), clock)
+        watched = _Watched(recipe, model, optimizer, place, network, clock)
         average = recipe.averaging.build(model, recipe.epochs) if recipe.averaging else None
         batch = made_up(recipe, place)
         for number in range(WARM_UP + steps):
@@ -112,8 +112,16 @@ def made_up(recipe: Recipe, place: World) -> Batch:
     size, classes = recipe.batch_size, len(recipe.model.labels)
     waveform = 0.1 * torch.randn(size, samples, generator=draws)
     targets = nn.functional.one_hot(torch.randint(classes, (size,), generator=draws), classes).float()
-    batch = Batch(waveform, targets, None, list(range(size)), size, {})
-    return batch._replace(waveform=waveform.to(place.device), targets=targets.to(place.device))
+    clips = list(range(size))
+    return Batch(
+        waveform=waveform.to(place.device),
+        targets=targets.to(place.device),
+        known=None,
+        clips=clips,
+        places=clips,
+        total=size,
+        failures={},
+    )
 
 
 class Clock:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from earmark.files import commit
 from earmark.models import CheckpointError
 from earmark.models.tensor_file import opened, read_layout, read_tensors, write_tensors
+from earmark.training.sharding import placed_like
 
 FORMAT = "earmark-state-1"
 
@@ -48,9 +49,10 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Give an optimizer its memory back."""
     memory: dict[int, dict[str, Tensor]] = {}
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for key, tensor in tensors.items():
         index, name = key.split(".", 1)
-        memory.setdefault(int(index), {})[name] = tensor
+        memory.setdefault(int(index), {})[name] = placed_like(tensor, parameters[int(index)])
     optimizer.load_state_dict({"state": memory, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

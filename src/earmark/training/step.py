@@ -1,20 +1,19 @@
 """One step: a batch to a loss, its gradient, and a change of the weights that is made whole or not at all."""
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from earmark.models import Tagger
 from earmark.training.augment import Draws, augment_batch
 from earmark.training.distillation import Teacher
-from earmark.training.distribution import World
+from earmark.training.distribution import World, standing_in
 from earmark.training.feed import Batch
+from earmark.training.network import accumulating, averages_gradients
 from earmark.training.objectives import clip_losses
 from earmark.training.randomness import clip_generators, generator
 from earmark.training.recipe import Recipe
@@ -42,7 +41,7 @@ class Learner:
         model: the model, on its device.
         optimizer: of its weights.
         world: who takes part.
-        network: the model as it is called: itself, or wrapped for several processes.
+        network: the learned part of the model as it is called; see `wrapped`.
         teacher: hears the very same waveforms, if the recipe distills from one.
     """
 
@@ -52,7 +51,7 @@ class Learner:
         model: Tagger,
         optimizer: torch.optim.Optimizer,
         world: World,
-        network: Callable[..., Tensor],
+        network: nn.Module,
         teacher: Teacher | None = None,
     ) -> None:
         self.recipe, self.model, self.optimizer, self.world = recipe, model, optimizer, world
@@ -73,15 +72,15 @@ class Learner:
         """
         statistics = {name: buffer.clone() for name, buffer in self._running()}
         self.optimizer.zero_grad(set_to_none=True)
-        parts = list(_parts(batch, micro_batch))
+        parts = list(_parts(batch, micro_batch, self.world.size))
+        factor = self.world.size if averages_gradients(self.network) else 1
         total = 0.0
         for index, part in enumerate(parts):
-            last = index == len(parts) - 1
-            wrapped = isinstance(self.network, DistributedDataParallel)
-            with nullcontext() if last or not wrapped else self.network.no_sync():  # pyright: ignore[reportAttributeAccessIssue] (it has it where it is wrapped)
-                losses = self.losses(part, epoch, number, index)
-                share = losses.sum() / batch.total
-                self.scaler.scale(share * self.world.size if wrapped else share).backward()
+            empty = not part.clips
+            with accumulating(self.network, index == len(parts) - 1), standing_in(self.model, empty):
+                losses = self.losses(_silence(part) if empty else part, epoch, number, index)
+                share = losses.sum() * (not empty) / batch.total
+                self.scaler.scale(share * factor).backward()
             total += float(share.detach())
         loss = float(self.world.total(torch.tensor([total]))[0])
         norm = self._gradient_norm()
@@ -152,13 +151,14 @@ class Learner:
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def _parts(batch: Batch, size: int | None) -> Iterator[Batch]:
-    """Cut a batch into parts at even places, where pairs of clips that are mixed with one another end."""
-    if size is None or size >= len(batch.clips):
-        yield batch
-        return
-    size = max(2, size - size % 2)
-    for start in range(0, len(batch.clips), size):
+def _parts(batch: Batch, size: int | None, processes: int) -> Iterator[Batch]:
+    """Cut a batch into parts at even places, where pairs of clips that are mixed with one another end.
+
+    All processes get equally many, since they wait for one another in each; the last may be empty.
+    """
+    largest = 2 * -(-batch.total // (2 * processes))  # share of a process
+    size = largest if size is None else max(2, size - size % 2)
+    for start in range(0, largest, size):
         cut = slice(start, start + size)
         known = None if batch.known is None else batch.known[cut]
         yield batch._replace(
@@ -168,3 +168,13 @@ def _parts(batch: Batch, size: int | None) -> Iterator[Batch]:
             clips=batch.clips[cut],
             places=batch.places[cut],
         )
+
+
+def _silence(part: Batch) -> Batch:
+    """A silent clip without labels in place of none, which some networks cannot take; its loss counts nothing."""
+    return part._replace(
+        waveform=part.waveform.new_zeros(1, part.waveform.shape[1]),
+        targets=part.targets.new_zeros(1, part.targets.shape[1]),
+        known=None if part.known is None else part.known.new_ones(1, part.known.shape[1]),
+        places=[0],
+    )

@@ -1,6 +1,5 @@
 """The training loop: read it from top to bottom."""
 
-import copy
 import logging
 import signal
 import time
@@ -18,12 +17,13 @@ from earmark.training.distribution import World, world
 from earmark.training.feed import Batch, Feed, Place, batches
 from earmark.training.initial import begin
 from earmark.training.materials import extras_of, sounds_of, teacher_of
-from earmark.training.network import wrapped
+from earmark.training.network import network_of, wrapped
 from earmark.training.optimization import make_optimizer, train_mode
 from earmark.training.progress import Progress, Stopwatch
 from earmark.training.recipe import Recipe
 from earmark.training.run_folder import RESULT, RunFolder, run_folder
 from earmark.training.settings import Settings, TrainingError
+from earmark.training.sharding import all_placed_like, whole, whole_copy
 from earmark.training.state import State, optimizer_tensors, restore_optimizer
 from earmark.training.step import Learner, Outcome
 from earmark.training.stopping import Stopping
@@ -109,6 +109,7 @@ class Run:
     ) -> None:
         self.recipe, self.folder, self.world, self.settings = recipe, folder, place, settings
         self.model = begin(recipe).to(place.device)
+        network = network_of(self.model, place, settings)
         self.average = recipe.averaging.build(self.model, recipe.epochs) if recipe.averaging else None
         sounds = sounds_of(split.train, self.model.sample_rate, settings)
         extras = extras_of(recipe, split, settings)
@@ -117,8 +118,8 @@ class Run:
         if split.validation:
             self.validation = Validation(split, sounds_of(split.validation, sounds.sample_rate, settings))
         optimizer = make_optimizer(self.model, recipe.optimizer)
-        network, teacher = wrapped(self.model, place, settings), teacher_of(recipe, self.model, settings)
-        self.learner = Learner(recipe, self.model, optimizer, place, network, teacher)
+        called, teacher = wrapped(network, place, settings), teacher_of(recipe, self.model, settings)
+        self.learner = Learner(recipe, self.model, optimizer, place, called, teacher)
         self.stopping = Stopping()
         self.names = [clip.path.name for clip in split.train]
         self.epoch = self.step = self.bad_steps = 0
@@ -220,10 +221,8 @@ class Run:
 
     def averaged(self) -> Tagger:
         """A copy of the model as it would be handed out now: averaged if the recipe says so."""
-        model = copy.deepcopy(self.model).eval()
-        if self.average and self.average.weights is not None:
-            model.load_state_dict(model.state_dict() | self.average.weights)
-        return model
+        average = self.average.weights if self.average else None
+        return whole_copy(self.model, average or {})
 
     def _keep_best(self, candidate: Tagger, row: dict[str, Any]) -> None:
         score = row.get("val_accuracy" if candidate.labels.exclusive else "val_map", float("-inf"))
@@ -242,9 +241,11 @@ class Run:
 
     def _save(self) -> None:
         """Write the state and the models of now."""
-        if self.folder is not None and self.world.is_main:
-            self.folder.keep(self._state(), self.number)
-            self.folder.export(self.model, "last.safetensors", self.epoch)
+        if self.folder is not None:
+            state, model = self._state(), whole_copy(self.model)
+            if self.world.is_main:
+                self.folder.keep(state, self.number)
+                self.folder.export(model, "last.safetensors", self.epoch)
         self.saved = time.monotonic()
 
     def _state(self) -> State:
@@ -261,7 +262,7 @@ class Run:
         if self.average:
             parts["average"] = self.average.state()
         tensors = {f"{part}.{name}": t for part, named in parts.items() for name, t in named.items()}
-        return State(counters, tensors, self.recipe.to_json())
+        return State(counters, whole(tensors, self.world.is_main), self.recipe.to_json())
 
     def _restore(self, folder: RunFolder) -> None:
         """Stand where the newest state of the folder stands."""
@@ -270,10 +271,10 @@ class Run:
             log.warning("%s holds no state to go on from; beginning anew", folder.path)
             return
         counters = state.counters
-        self.model.load_state_dict(state.part("model"))
+        self.model.load_state_dict(all_placed_like(state.part("model"), self.model.state_dict()))
         restore_optimizer(self.learner.optimizer, state.part("optimizer"))
         if self.average:
-            self.average.restore(state.part("average"))
+            self.average.restore(all_placed_like(state.part("average"), self.average.state()))
         if self.learner.scaler.is_enabled():
             self.learner.scaler.load_state_dict(counters["scaler"])
         self.epoch, self.step = counters["epoch"], counters["step"]
@@ -286,10 +287,8 @@ class Run:
 
     def _finish(self) -> Tagger:
         """The result: averaged if the recipe says so."""
-        if self.average and self.average.weights is not None:
-            self.model.load_state_dict(self.model.state_dict() | self.average.weights)
-        self.model.eval()
+        model = self.averaged()
         if self.folder and self.world.is_main:
-            self.folder.export(self.model, RESULT, self.recipe.epochs)
+            self.folder.export(model, RESULT, self.recipe.epochs)
         self.world.wait()
-        return self.model
+        return model
