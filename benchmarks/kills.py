@@ -2,8 +2,8 @@
 
     python benchmarks/kills.py DATA/esc10 [--kills 50] [--seed 0]
 
-The run is that of `esc10-cnn` with a smaller net and 16 kHz, three epochs over one fold of ESC-10.  Each life is
-a child process, forked from one that has imported PyTorch already, and dies by SIGKILL.
+The run is that of `esc10-cnn` with a tiny PaSST on clips of one second, three epochs over one fold of ESC-10.
+Each life is a child process, forked from one that has imported PyTorch already, and dies by SIGKILL.
 """
 
 import argparse
@@ -22,11 +22,12 @@ from earmark.recipes.esc10 import CNN
 from earmark.training import EMA, Recipe, Settings, train
 
 MODEL = CNN.model.replace(
+    clip_seconds=1.0,
     frontend=CNN.model.frontend.replace(
         sample_rate=16000, n_fft=512, win_length=512, hop_length=320, fmin=40.0, fmax=7900.0
     ),
     encoder=PaSST(
-        n_bands=64, max_frames=251, dim=48, depth=2, heads=2, stride=(16, 16), patchout=Patchout(time=4)
+        n_bands=64, max_frames=51, dim=48, depth=2, heads=2, stride=(16, 16), patchout=Patchout(time=1)
     ),
 )
 RECIPE = CNN.replace(model=MODEL, epochs=3, batch_size=16, averaging=EMA(decay=0.9))

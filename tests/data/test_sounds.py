@@ -140,7 +140,10 @@ def test_sounds_go_to_other_processes(clips, kept, tmp_path):
     expected = all_of(sounds)
     copy = pickle.loads(pickle.dumps(sounds))
     assert all_of(copy) == expected
-    with multiprocessing.get_context("fork").Pool(1) as pool:  # where threads and handles are not inherited
+    fork = multiprocessing.get_context("fork")
+    with fork.Pool(
+        1, signal.signal, (signal.SIGTERM, signal.SIG_DFL)
+    ) as pool:  # where threads and handles are not inherited
         assert pool.apply(all_of, (sounds,)) == expected
 
 

@@ -165,7 +165,7 @@ def share_batch_norm(model: nn.Module) -> None:
 
 @contextmanager
 def standing_in(model: nn.Module, empty: bool) -> Generator[None, None, None]:
-    """Within, what this process computes counts nothing in batch norms, if its share of the batch is empty."""
+    """Within, this process counts nothing in batch norms, if its share of the batch is empty."""
     norms = [module for module in model.modules() if empty and isinstance(module, SharedBatchNorm)]
     for norm in norms:
         norm.counted = False

@@ -1,5 +1,7 @@
 """The learned part of a model, in the form that is compiled and spread over processes."""
 
+import os
+import shutil
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -17,6 +19,8 @@ from earmark.models import Tagger
 from earmark.training.distribution import World, share_batch_norm
 from earmark.training.settings import Settings
 from earmark.training.sharding import blocks_of, shard
+
+COMPILERS = (os.environ.get("CXX", "g++"), "g++", "clang++")
 
 
 class Network(nn.Module):
@@ -70,6 +74,9 @@ def wrapped(network: Network, world: World, settings: Settings) -> nn.Module:
         network: see `network_of`.
         world: with more than one process, gradients are averaged over them.
         settings: `compile` and `shard`.
+
+    Raises:
+        ConfigError: nothing is there to compile with.
     """
     called: nn.Module = network
     if world.size > 1 and not settings.shard:
@@ -78,7 +85,14 @@ def wrapped(network: Network, world: World, settings: Settings) -> nn.Module:
             # its successor `forward_sync_buffers` is younger than the oldest torch that we take
             warnings.filterwarnings("ignore", message="`broadcast_buffers`", category=FutureWarning)
             called = DistributedDataParallel(network, device_ids=on_gpu, broadcast_buffers=False)
+        # tokens of one row have gradients of another layout, which costs next to nothing
+        warnings.filterwarnings("ignore", message="Grad strides do not match", category=UserWarning)
     if settings.compile:
+        if world.device.type == "cpu" and not any(map(shutil.which, COMPILERS)):
+            raise ConfigError(
+                "compile needs a C++ compiler, and neither g++ nor clang++ is there; install one, or leave "
+                "compile away"
+            )
         # In place: what it is, is still to be seen.  Each size of batch gets its own code: code for any size
         # would depend on the sizes seen before, so that a resumed run could differ.
         called.compile(dynamic=False)

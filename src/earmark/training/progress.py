@@ -84,7 +84,7 @@ def duration(seconds: float) -> str:
     """Hours, minutes and seconds for people.
 
     Example:
-        >>> duration(42), duration(150), duration(7260)
+        >>> duration(42.0), duration(150.0), duration(7260.0)
         ('42 s', '2 min 30 s', '2 h 1 min')
     """
     if seconds == float("inf"):

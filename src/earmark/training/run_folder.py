@@ -31,7 +31,8 @@ RESULT = "model.safetensors"
 class RunFolder:
     """A folder that one run has for itself.
 
-    It holds `recipe.json`, `environment.json`, `metrics.jsonl`, `state/` to go on from, and models that
+    It holds `recipe.json`, `environment.json`, `metrics.jsonl`, `tensorboard/` and `curves.png` (and
+    `trackers.json`, if it is known elsewhere, too), `state/` to go on from, and models that
     `earmark tag --model FOLDER` reads: `model.safetensors` when the run is finished, `last.safetensors` and,
     where weights are averaged or chosen, `averaged.safetensors` and `best.safetensors`.
     """

@@ -7,7 +7,6 @@ not it was sharded, and each way goes on with the other's states.
 import copy
 from collections.abc import Mapping
 
-import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
@@ -29,7 +28,7 @@ def blocks_of(encoder: nn.Module) -> list[nn.Module]:
         2
     """
     lists = [child for child in encoder.children() if isinstance(child, nn.ModuleList)]
-    return [block for members in lists for block in members]
+    return [block for members in lists for block in members if any(True for _ in block.children())]
 
 
 def shard(network: nn.Module, world: World) -> None:

@@ -64,12 +64,25 @@ class Learner:
     def step(self, batch: Batch, epoch: int, number: int, micro_batch: int | None) -> Outcome:
         """Learn from a batch.
 
+        In fp16 a gradient that is too large for it is computed again at half the scale, and no step is lost.
+
         Args:
             batch: this process's share.
             epoch: counted from 0.
             number: of the step, over the whole run.
             micro_batch: clips that are in memory at once; None for all.
         """
+        scale = self.scaler.get_scale()
+        outcome = self._attempt(batch, epoch, number, micro_batch)
+        while not outcome.applied and math.isfinite(outcome.loss) and self.scaler.get_scale() > 1:
+            self.scaler.update(self.scaler.get_scale() / 2)
+            outcome = self._attempt(batch, epoch, number, micro_batch)
+        if not outcome.applied and self.scaler.is_enabled():
+            self.scaler.update(scale)  # it was not to blame
+        return outcome
+
+    def _attempt(self, batch: Batch, epoch: int, number: int, micro_batch: int | None) -> Outcome:
+        """Change the weights, if loss and gradient are finite."""
         statistics = {name: buffer.clone() for name, buffer in self._running()}
         self.optimizer.zero_grad(set_to_none=True)
         parts = list(_parts(batch, micro_batch, self.world.size))
@@ -87,8 +100,6 @@ class Learner:
         if not (math.isfinite(loss) and math.isfinite(norm)):
             for name, buffer in self._running():
                 buffer.copy_(statistics[name])
-            if self.scaler.is_enabled():
-                self.scaler.update(self.scaler.get_scale() / 2)
             return Outcome(loss, norm, applied=False)
         self._clip(norm)
         self.scaler.step(self.optimizer)
@@ -171,7 +182,7 @@ def _parts(batch: Batch, size: int | None, processes: int) -> Iterator[Batch]:
 
 
 def _silence(part: Batch) -> Batch:
-    """A silent clip without labels in place of none, which some networks cannot take; its loss counts nothing."""
+    """A silent clip in place of none, which some networks cannot take; its loss is not counted."""
     return part._replace(
         waveform=part.waveform.new_zeros(1, part.waveform.shape[1]),
         targets=part.targets.new_zeros(1, part.targets.shape[1]),

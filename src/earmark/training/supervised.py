@@ -27,6 +27,7 @@ from earmark.training.sharding import all_placed_like, whole, whole_copy
 from earmark.training.state import State, optimizer_tensors, restore_optimizer
 from earmark.training.step import Learner, Outcome
 from earmark.training.stopping import Stopping
+from earmark.training.tracking import Tracks, require, tracking
 from earmark.training.validation import Validation
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ def train(
         OSError: the folder cannot be written to; what was written before is kept.
     """
     settings = settings or Settings()
+    require(settings.trackers)
     with ExitStack() as stack:
         place = stack.enter_context(world(settings.device))
         folder = None
@@ -78,6 +80,8 @@ def train(
                 return load(out)
         run = Run(recipe, read_split(recipe, data), folder, place, settings)
         stack.enter_context(run.stopping)
+        if place.is_main:
+            run.tracks = stack.enter_context(tracking(recipe, folder, settings, run.number))
         return run.to_the_end(report)
 
 
@@ -108,7 +112,9 @@ class Run:
         self, recipe: Recipe, split: Split, folder: RunFolder | None, place: World, settings: Settings
     ) -> None:
         self.recipe, self.folder, self.world, self.settings = recipe, folder, place, settings
-        self.model = begin(recipe).to(place.device)
+        state = folder.newest() if settings.resume and folder is not None else None
+        begun = recipe if state is None else recipe.replace(init=None)  # its weights are replaced anyway
+        self.model = begin(begun).to(place.device)
         network = network_of(self.model, place, settings)
         self.average = recipe.averaging.build(self.model, recipe.epochs) if recipe.averaging else None
         sounds = sounds_of(split.train, self.model.sample_rate, settings)
@@ -120,14 +126,14 @@ class Run:
         optimizer = make_optimizer(self.model, recipe.optimizer)
         called, teacher = wrapped(network, place, settings), teacher_of(recipe, self.model, settings)
         self.learner = Learner(recipe, self.model, optimizer, place, called, teacher)
-        self.stopping = Stopping()
+        self.stopping, self.tracks = Stopping(), Tracks()
         self.names = [clip.path.name for clip in split.train]
         self.epoch = self.step = self.bad_steps = 0
         self.loss_sum, self.best = 0.0, float("-inf")
         self.failures: dict[int, str] = {}
         self.saved = time.monotonic()
         if settings.resume and folder is not None:
-            self._restore(folder)
+            self._restore(folder, state)
 
     def to_the_end(self, report: Callable[[dict[str, Any]], None] | None = None) -> Tagger:
         """Train from where the run stands to its last epoch."""
@@ -141,6 +147,7 @@ class Run:
             self.step += 1
             rate = self.learner.optimizer.param_groups[0]["lr"]
             progress.show(self.number, outcome.loss, rate, batch.total, watch)
+            self.tracks.step(self.number, outcome.loss, rate, batch.total, watch)
             if self.step == steps:
                 progress.clear()
                 self._end_epoch(watch, report)
@@ -182,7 +189,7 @@ class Run:
         if self.bad_steps >= BAD_STEPS:
             kept = f"; what was saved in {self.folder.path} stays good" if self.folder else ""
             raise TrainingError(f"{sentence}; it was the last of {BAD_STEPS} such steps in a row{kept}")
-        log.warning("%s", sentence)
+        (log.warning if self.world.is_main else log.debug)("%s", sentence)
 
     def _count_failures(self, batch: Batch) -> None:
         """Log each clip that was replaced, once; end the run if there are too many."""
@@ -215,6 +222,7 @@ class Run:
         if self.world.is_main:
             if self.folder:
                 self.folder.record(row)
+            self.tracks.epoch(self.number, row)
             if report:
                 report(row)
         watch.lap(0)
@@ -264,9 +272,8 @@ class Run:
         tensors = {f"{part}.{name}": t for part, named in parts.items() for name, t in named.items()}
         return State(counters, whole(tensors, self.world.is_main), self.recipe.to_json())
 
-    def _restore(self, folder: RunFolder) -> None:
+    def _restore(self, folder: RunFolder, state: State | None) -> None:
         """Stand where the newest state of the folder stands."""
-        state = folder.newest()
         if state is None:
             log.warning("%s holds no state to go on from; beginning anew", folder.path)
             return
