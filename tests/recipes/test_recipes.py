@@ -19,7 +19,7 @@ from earmark.recipes import NAMED, RECIPES
 from earmark.training import Recipe, Settings
 from earmark.training.distribution import World
 from earmark.training.image_weights import IMAGE_NETS
-from earmark.training.supervised import Run
+from earmark.training.run import Run
 
 PUBLISHED_COUNTS = {
     "audioset-tal": 25_761_918,

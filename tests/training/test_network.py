@@ -1,7 +1,7 @@
 """Compiled, or with activations computed twice, a network computes the same."""
 
-import os
-import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from earmark.models import Tagger, TaggerConfig
 from earmark.training import Settings, train
 from earmark.training.distribution import World
 from earmark.training.network import network_of, wrapped
-from earmark.training.stopping import StoppedError
+from earmark.training.run_folder import RunFolder
 
 PLACE = World(0, 1, torch.device("cpu"))
 PASST = TINY.model.replace(
@@ -73,7 +73,7 @@ def test_activations_that_are_computed_twice_are_not_kept() -> None:
 
 
 def test_an_encoder_without_blocks_cannot_compute_them_twice() -> None:
-    with pytest.raises(ConfigError, match="ResidualCNNNet.* has no blocks|has no blocks"):
+    with pytest.raises(ConfigError, match="has no blocks that can be computed twice"):
         network_of(TINY.model.build(), PLACE, Settings(recompute=True))
 
 
@@ -83,25 +83,34 @@ def test_compiling_without_a_compiler_is_a_sentence(tones: Path, monkeypatch: py
         train(TINY, tones, settings=Settings(compile=True))
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_a_compiled_run_is_the_usual_one_and_goes_on_to_the_bit(tones: Path, tmp_path: Path) -> None:
-    recipe = TINY.replace(
-        model=PASST.replace(encoder=PASST.encoder.replace(depth=1)), epochs=2, batch_size=15
-    )
-    compiled = Settings(compile=True, resume=True)
-    losses: list[list[float]] = []
-    for settings, name in ((Settings(), "usual"), (compiled, "compiled")):
-        losses.append([])
-        train(recipe, tones, tmp_path / name, settings, lambda row: losses[-1].append(row["loss"]))
+COMPILED = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from earmark.training import Recipe, Settings, StoppedError, train
 
-    def stop(row: dict[str, float]) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    with pytest.raises(StoppedError):
-        train(recipe, tones, tmp_path / "stopped", compiled, stop)
+recipe, data, out = Recipe.from_json(Path(sys.argv[1]).read_text()), Path(sys.argv[2]), Path(sys.argv[3])
+compiled = Settings(compile=True, resume=True)
+train(recipe, data, out / "usual")
+train(recipe, data, out / "compiled", compiled)
+try:
+    train(recipe, data, out / "stopped", compiled, lambda row: os.kill(os.getpid(), signal.SIGTERM))
+except StoppedError:
     torch.compiler.reset()  # as in a new process: the code knows nothing of the batches before
-    train(recipe, tones, tmp_path / "stopped", compiled)
+train(recipe, data, out / "stopped", compiled)
+"""
+
+
+@pytest.mark.slow
+def test_a_compiled_run_is_the_usual_one_and_goes_on_to_the_bit(tones: Path, tmp_path: Path) -> None:
+    encoder = PASST.encoder.replace(depth=1)
+    recipe = TINY.replace(model=PASST.replace(encoder=encoder), epochs=2, batch_size=15)
+    (tmp_path / "recipe.json").write_text(recipe.to_json())
+    # in a process of its own: the shapes that tests check at run time cannot be compiled
+    command = [sys.executable, "-c", COMPILED, str(tmp_path / "recipe.json"), str(tones), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr
+    usual, compiled, stopped = (tmp_path / name for name in ("usual", "compiled", "stopped"))
+    losses = [[row["loss"] for row in RunFolder(run, recipe).rows()] for run in (usual, compiled)]
     assert losses[1] == pytest.approx(losses[0], abs=1e-5)
-    first, second = (tmp_path / name / "model.safetensors" for name in ("compiled", "stopped"))
-    assert first.read_bytes() == second.read_bytes()
+    assert (compiled / "model.safetensors").read_bytes() == (stopped / "model.safetensors").read_bytes()

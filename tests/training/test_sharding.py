@@ -23,9 +23,9 @@ from earmark.training.distribution import world
 from earmark.training.network import network_of
 from earmark.training.optimization import make_optimizer
 from earmark.training.run_folder import RunFolder
+from earmark.training.settings import TrainingError
 from earmark.training.state import optimizer_tensors, read_state
 from earmark.training.stopping import StoppedError
-from earmark.training.supervised import TrainingError
 
 ENCODER = PaSST(
     n_bands=32, max_frames=30, dim=16, depth=2, heads=2, stride=(8, 6), patchout=Patchout(time=1, patches=1)

@@ -22,8 +22,8 @@ from earmark.frontends import KaldiFbank, LogMel, MagnitudeMel, RawWaveform, Sla
 from earmark.labels import LabelSet
 from earmark.models import TaggerConfig, save
 from earmark.training.randomness import generator
+from earmark.training.settings import TrainingError
 from earmark.training.statistics import Measurement, Moments, measure, normalized_by
-from earmark.training.supervised import TrainingError
 
 ESC10 = ESC50(esc10=True)
 KALDI = KaldiFbank(sample_rate=8000, n_mels=40, win_length=200, hop_length=80)

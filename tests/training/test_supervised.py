@@ -14,7 +14,7 @@ from earmark.evaluation import evaluate
 from earmark.models import load
 from earmark.recipes import RECIPES
 from earmark.training import AdamW, Augment, Recipe, train
-from earmark.training.supervised import TrainingError
+from earmark.training.settings import TrainingError
 
 
 def test_it_learns_what_can_be_learned_and_writes_a_model_that_tags(tones: Path, tmp_path: Path) -> None:

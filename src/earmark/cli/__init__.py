@@ -83,7 +83,7 @@ def _explained(error: Exception) -> int:
 
         tell_apart[CheckpointError] = 2
     if "earmark.training" in sys.modules:
-        from earmark.training.supervised import TrainingError
+        from earmark.training.settings import TrainingError
 
         tell_apart[TrainingError] = 1
     for kind, status in tell_apart.items():

@@ -83,7 +83,7 @@ def _device(name: str, local_rank: int | None) -> torch.device:
     if device.type == "cuda":
         if not torch.cuda.is_available():
             raise ConfigError("device is cuda but PyTorch sees no GPU; take cpu, or a PyTorch built for CUDA")
-        if local_rank is not None and device.index is None:
+        if local_rank is not None and ":" not in name:
             device = torch.device("cuda", local_rank)
         torch.cuda.set_device(device)
     return device
@@ -148,7 +148,7 @@ class SharedBatchNorm(nn.BatchNorm2d):
     def _remember(
         self, mean: Float[Tensor, "channel"], variance: Float[Tensor, "channel"], count: float
     ) -> None:
-        if self.running_mean is None or self.running_var is None:
+        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
         self.num_batches_tracked += 1
         share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum

@@ -1,39 +1,22 @@
-"""The training loop: read it from top to bottom."""
+"""The front door of training: a recipe and a corpus in, a model out."""
 
 import logging
-import signal
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from earmark.config import ConfigError
 from earmark.data import Split
 from earmark.models import Tagger, load
-from earmark.training.distribution import World, world
-from earmark.training.feed import Batch, Feed, Place, batches
-from earmark.training.initial import begin
-from earmark.training.materials import extras_of, sounds_of, teacher_of
-from earmark.training.network import network_of, wrapped
-from earmark.training.optimization import make_optimizer, train_mode
-from earmark.training.progress import Progress, Stopwatch
+from earmark.training.distribution import world
 from earmark.training.recipe import Recipe
-from earmark.training.run_folder import RESULT, RunFolder, run_folder
-from earmark.training.settings import Settings, TrainingError
-from earmark.training.sharding import all_placed_like, whole, whole_copy
-from earmark.training.state import State, optimizer_tensors, restore_optimizer
-from earmark.training.step import Learner, Outcome
-from earmark.training.stopping import Stopping
-from earmark.training.tracking import Tracks, require, tracking
-from earmark.training.validation import Validation
+from earmark.training.run import Run
+from earmark.training.run_folder import RunFolder, run_folder
+from earmark.training.settings import Settings
+from earmark.training.tracking import require, tracking
 
 log = logging.getLogger(__name__)
-
-BAD_STEPS = 3
-"""So many steps in a row may have a loss or a gradient that is not finite before a run ends."""
 
 
 def train(
@@ -95,207 +78,3 @@ def read_split(recipe: Recipe, data: Path) -> Split:
     if not split.train:
         raise ConfigError(f"no training clips under {data}; check the folder and the corpus")
     return split
-
-
-class Run:
-    """One run: what it works with, and where it stands.
-
-    Args:
-        recipe: what is computed.
-        split: the corpus.
-        folder: where it is kept; None for nowhere.
-        place: who takes part.
-        settings: where and how it is computed.
-    """
-
-    def __init__(
-        self, recipe: Recipe, split: Split, folder: RunFolder | None, place: World, settings: Settings
-    ) -> None:
-        self.recipe, self.folder, self.world, self.settings = recipe, folder, place, settings
-        state = folder.newest() if settings.resume and folder is not None else None
-        begun = recipe if state is None else recipe.replace(init=None)  # its weights are replaced anyway
-        self.model = begin(begun).to(place.device)
-        network = network_of(self.model, place, settings)
-        self.average = recipe.averaging.build(self.model, recipe.epochs) if recipe.averaging else None
-        sounds = sounds_of(split.train, self.model.sample_rate, settings)
-        extras = extras_of(recipe, split, settings)
-        self.feed = Feed(recipe, split, sounds, Place(place.rank, place.size), extras)
-        self.validation = None
-        if split.validation:
-            self.validation = Validation(split, sounds_of(split.validation, sounds.sample_rate, settings))
-        optimizer = make_optimizer(self.model, recipe.optimizer)
-        called, teacher = wrapped(network, place, settings), teacher_of(recipe, self.model, settings)
-        self.learner = Learner(recipe, self.model, optimizer, place, called, teacher)
-        self.stopping, self.tracks = Stopping(), Tracks()
-        self.names = [clip.path.name for clip in split.train]
-        self.epoch = self.step = self.bad_steps = 0
-        self.loss_sum, self.best = 0.0, float("-inf")
-        self.failures: dict[int, str] = {}
-        self.saved = time.monotonic()
-        if settings.resume and folder is not None:
-            self._restore(folder, state)
-
-    def to_the_end(self, report: Callable[[dict[str, Any]], None] | None = None) -> Tagger:
-        """Train from where the run stands to its last epoch."""
-        watch, steps = Stopwatch(), self.feed.steps_per_epoch
-        progress = Progress(self.recipe.epochs * steps, self.number, self.world.is_main)
-        train_mode(self.model)
-        for epoch, step, batch in watch.waiting(batches(self.feed, self.epoch, self.step, self.settings)):
-            if step == 0 and self.average:
-                self.average.start_epoch(self.model, epoch)
-            outcome = self._learn(batch)
-            self.step += 1
-            rate = self.learner.optimizer.param_groups[0]["lr"]
-            progress.show(self.number, outcome.loss, rate, batch.total, watch)
-            self.tracks.step(self.number, outcome.loss, rate, batch.total, watch)
-            if self.step == steps:
-                progress.clear()
-                self._end_epoch(watch, report)
-            if self._is_due():
-                self._save()
-                self.stopping.obey()
-        return self._finish()
-
-    @property
-    def number(self) -> int:
-        """The steps that are done, over the whole run."""
-        return self.epoch * self.feed.steps_per_epoch + self.step
-
-    def _learn(self, batch: Batch) -> Outcome:
-        """One step, with its rate, its guard and its bookkeeping."""
-        factor = self.recipe.schedule.factor(self.number, self.feed.steps_per_epoch, self.recipe.epochs)
-        for group in self.learner.optimizer.param_groups:
-            group["lr"] = self.recipe.optimizer.lr * factor * group["scale"]
-        self._count_failures(batch)
-        outcome = self.learner.step(batch, self.epoch, self.number, self.settings.micro_batch)
-        if outcome.applied:
-            self.bad_steps = 0
-            self.loss_sum += outcome.loss * batch.total
-            if self.average:
-                self.average.after_step(self.model)
-        else:
-            self._complain(batch, outcome)
-        return outcome
-
-    def _complain(self, batch: Batch, outcome: Outcome) -> None:
-        """Name the clips of a step that was not applied; end the run if it was not the first in a row."""
-        self.bad_steps += 1
-        clips = [clip for share in self.world.gather(batch.clips) for clip in share]
-        sentence = (
-            f"the loss is {outcome.loss} and the gradient's norm {outcome.gradient_norm} at step "
-            f"{self.number + 1}, epoch {self.epoch + 1}; this step was not applied; its clips are "
-            + ", ".join(self.names[clip] for clip in clips)
-        )
-        if self.bad_steps >= BAD_STEPS:
-            kept = f"; what was saved in {self.folder.path} stays good" if self.folder else ""
-            raise TrainingError(f"{sentence}; it was the last of {BAD_STEPS} such steps in a row{kept}")
-        (log.warning if self.world.is_main else log.debug)("%s", sentence)
-
-    def _count_failures(self, batch: Batch) -> None:
-        """Log each clip that was replaced, once; end the run if there are too many."""
-        if not self.world.total(torch.tensor([float(len(batch.failures))])):
-            return
-        for share in self.world.gather(batch.failures):
-            self.failures |= share
-        most = self.settings.max_errors * len(self.names)
-        if len(self.failures) > most:
-            raise TrainingError(
-                f"{len(self.failures)} of {len(self.names)} training clips cannot be decoded, the last "
-                f"because {list(self.failures.values())[-1]}; mend the corpus, or allow more by --max-errors"
-            )
-
-    def _end_epoch(self, watch: Stopwatch, report: Callable[[dict[str, Any]], None] | None) -> None:
-        """Measure, record and save."""
-        if self.average:
-            self.average.end_epoch(self.model, self.epoch)
-        row: dict[str, Any] = {
-            "epoch": self.epoch + 1,
-            "loss": self.loss_sum / self.feed.n_clips,
-            "lr": self.learner.optimizer.param_groups[0]["lr"],
-            "failed_clips": len(self.failures),
-        } | watch.lap(self.feed.n_clips)
-        if self.validation:
-            candidate = self.averaged()
-            row |= self.validation.measure(candidate, self.world)
-            self._keep_best(candidate, row)
-        self.epoch, self.step, self.loss_sum = self.epoch + 1, 0, 0.0
-        if self.world.is_main:
-            if self.folder:
-                self.folder.record(row)
-            self.tracks.epoch(self.number, row)
-            if report:
-                report(row)
-        watch.lap(0)
-
-    def averaged(self) -> Tagger:
-        """A copy of the model as it would be handed out now: averaged if the recipe says so."""
-        average = self.average.weights if self.average else None
-        return whole_copy(self.model, average or {})
-
-    def _keep_best(self, candidate: Tagger, row: dict[str, Any]) -> None:
-        score = row.get("val_accuracy" if candidate.labels.exclusive else "val_map", float("-inf"))
-        if score > self.best:
-            self.best = score
-            if self.folder and self.world.is_main:
-                self.folder.export(candidate, "best.safetensors", self.epoch + 1)
-
-    def _is_due(self) -> bool:
-        """Whether to save now: it is time, by the main process's clock, or any process was asked to stop."""
-        every = self.settings.save_steps
-        by_clock = self.world.is_main and time.monotonic() - self.saved > 60 * self.settings.save_minutes
-        asked, is_time = self.world.total(torch.tensor([self.stopping.asked, by_clock], dtype=torch.float32))
-        self.stopping.asked = self.stopping.asked or (int(signal.SIGTERM) if asked else 0)
-        return bool(asked or is_time or (every and self.number % every == 0))
-
-    def _save(self) -> None:
-        """Write the state and the models of now."""
-        if self.folder is not None:
-            state, model = self._state(), whole_copy(self.model)
-            if self.world.is_main:
-                self.folder.keep(state, self.number)
-                self.folder.export(model, "last.safetensors", self.epoch)
-        self.saved = time.monotonic()
-
-    def _state(self) -> State:
-        counters = {
-            "epoch": self.epoch,
-            "step": self.step,
-            "bad_steps": self.bad_steps,
-            "loss_sum": self.loss_sum,
-            "best": self.best if self.best > float("-inf") else None,
-            "failures": [[clip, why] for clip, why in self.failures.items()],
-            "scaler": self.learner.scaler.state_dict(),
-        }
-        parts = {"model": self.model.state_dict(), "optimizer": optimizer_tensors(self.learner.optimizer)}
-        if self.average:
-            parts["average"] = self.average.state()
-        tensors = {f"{part}.{name}": t for part, named in parts.items() for name, t in named.items()}
-        return State(counters, whole(tensors, self.world.is_main), self.recipe.to_json())
-
-    def _restore(self, folder: RunFolder, state: State | None) -> None:
-        """Stand where the newest state of the folder stands."""
-        if state is None:
-            log.warning("%s holds no state to go on from; beginning anew", folder.path)
-            return
-        counters = state.counters
-        self.model.load_state_dict(all_placed_like(state.part("model"), self.model.state_dict()))
-        restore_optimizer(self.learner.optimizer, state.part("optimizer"))
-        if self.average:
-            self.average.restore(all_placed_like(state.part("average"), self.average.state()))
-        if self.learner.scaler.is_enabled():
-            self.learner.scaler.load_state_dict(counters["scaler"])
-        self.epoch, self.step = counters["epoch"], counters["step"]
-        self.bad_steps, self.loss_sum = counters["bad_steps"], counters["loss_sum"]
-        self.best = float("-inf") if counters["best"] is None else counters["best"]
-        self.failures = dict(counters["failures"])
-        if self.world.is_main:
-            folder.forget_after(self.epoch)
-            log.warning("resuming %s at epoch %d, step %d", folder.path, self.epoch + 1, self.step + 1)
-
-    def _finish(self) -> Tagger:
-        """The result: averaged if the recipe says so."""
-        model = self.averaged()
-        if self.folder and self.world.is_main:
-            self.folder.export(model, RESULT, self.recipe.epochs)
-        self.world.wait()
-        return model
