@@ -77,7 +77,7 @@ def test_the_command_needs_no_data(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["esc50-cnn-tiny", "--steps", "0"], "at least one step is timed"),
         (["esc50-cnn-tny"], "did you mean 'esc50-cnn-tiny'"),
-        (["esc50-cnn-tiny", "--run", "recompute=true"], "has no blocks"),
+        (["esc50-cnn-tiny", "--with", "recompute=true"], "has no blocks"),
     ],
 )
 def test_wrong_calls_are_sentences(call: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:

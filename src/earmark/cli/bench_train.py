@@ -16,7 +16,7 @@ def bench_train(
     set_: Assignments = None,
     device: str = "cpu",
     threads: int | None = None,
-    run: Annotated[list[str] | None, Parameter(name="--run")] = None,
+    run: Annotated[list[str] | None, Parameter(name="--with")] = None,
     json_: bool = False,
 ) -> int:
     """Time full training steps on made-up clips.
@@ -27,7 +27,7 @@ def bench_train(
         set_: changes of the recipe, such as --set batch_size=8 or --set precision=bf16.
         device: cpu, cuda or cuda:N.
         threads: processor threads; PyTorch's default if not given.
-        run: settings of where it runs, such as --run compile=true or --run micro_batch=4.
+        run: settings of where it runs, such as --with compile=true or --with micro_batch=4.
         json_: one JSON object, for programs.
     """
     from rich.console import Console

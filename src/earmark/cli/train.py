@@ -24,7 +24,7 @@ def train(
     cache: Path | None = None,
     max_errors: float = 0.05,
     threads: int | None = None,
-    run: Annotated[list[str] | None, Parameter(name="--run")] = None,
+    run: Annotated[list[str] | None, Parameter(name="--with")] = None,
 ) -> int:
     """Train a model: by a named recipe, or from a known model on your own clips.
 
@@ -44,7 +44,7 @@ def train(
         cache: folder for decoded clips; the user's cache folder if not given.
         max_errors: share of the clips that may fail to decode.
         threads: processor threads; PyTorch's default if not given.
-        run: rarer settings of where it runs, such as --run save_steps=100 or --run micro_batch=8.
+        run: rarer settings of where it runs, such as --with save_steps=100 or --with micro_batch=8.
     """
     from earmark.cli.choosing import chosen_recipe
     from earmark.config import ConfigError, override

@@ -103,7 +103,7 @@ S_KD = S.replace(
 )
 """PaSST-S with a teacher (branch `kd_dev`): mAP .486.
 
-The teacher is an ensemble's stored logits, `--run teacher=FILE.npy`; a live model does as well.  Waveforms
+The teacher is an ensemble's stored logits, `--with teacher=FILE.npy`; a live model does as well.  Waveforms
 are not mixed.  Deviation: there the mixup of features was applied twice, by mistake.
 """
 

@@ -44,12 +44,12 @@ def extras_of(recipe: Recipe, split: Split, settings: Settings) -> Extras:
     if recipe.augment.reverb and settings.impulse_responses is None:
         raise ConfigError(
             "the recipe's augment.reverb needs impulse responses; give a folder of them by "
-            "--run impulse_responses=FOLDER, or --set augment.reverb=0"
+            "--with impulse_responses=FOLDER, or --set augment.reverb=0"
         )
     if recipe.distillation is not None and settings.teacher is None:
         raise ConfigError(
             "the recipe distills from a teacher; give a model, or an .npy file of its logits for each "
-            "training clip, by --run teacher=NAME"
+            "training clip, by --with teacher=NAME"
         )
     folder, stored = settings.impulse_responses, _stored(settings.teacher)
     return Extras(

@@ -64,7 +64,7 @@ class Run:
         self.learner = Learner(recipe, self.model, optimizer, place, called, teacher)
         self.stopping, self.tracks = Stopping(), Tracks()
         self.names = [clip.path.name for clip in split.train]
-        self.epoch = self.step = self.bad_steps = 0
+        self.epoch = self.step = self.bad_steps = self.heard = 0
         self.loss_sum, self.best = 0.0, float("-inf")
         self.failures: dict[int, str] = {}
         self.saved = time.monotonic()
@@ -107,6 +107,7 @@ class Run:
         if outcome.applied:
             self.bad_steps = 0
             self.loss_sum += outcome.loss * batch.total
+            self.heard += batch.total
             if self.average:
                 self.average.after_step(self.model)
         else:
@@ -146,7 +147,7 @@ class Run:
             self.average.end_epoch(self.model, self.epoch)
         row: dict[str, Any] = {
             "epoch": self.epoch + 1,
-            "loss": self.loss_sum / self.feed.n_clips,
+            "loss": self.loss_sum / max(self.heard, 1),
             "lr": self.learner.optimizer.param_groups[0]["lr"],
             "failed_clips": len(self.failures),
         } | watch.lap(self.feed.n_clips)
@@ -154,7 +155,7 @@ class Run:
             candidate = self.averaged()
             row |= self.validation.measure(candidate, self.world)
             self._keep_best(candidate, row)
-        self.epoch, self.step, self.loss_sum = self.epoch + 1, 0, 0.0
+        self.epoch, self.step, self.loss_sum, self.heard = self.epoch + 1, 0, 0.0, 0
         if self.world.is_main:
             if self.folder:
                 self.folder.record(row)
@@ -198,6 +199,7 @@ class Run:
             "step": self.step,
             "bad_steps": self.bad_steps,
             "loss_sum": self.loss_sum,
+            "heard": self.heard,
             "best": self.best if self.best > float("-inf") else None,
             "failures": [[clip, why] for clip, why in self.failures.items()],
             "scaler": self.learner.scaler.state_dict(),
@@ -211,7 +213,8 @@ class Run:
     def _restore(self, folder: RunFolder, state: State | None) -> None:
         """Stand where the newest state of the folder stands."""
         if state is None:
-            log.warning("%s holds no state to go on from; beginning anew", folder.path)
+            if self.world.is_main:
+                log.warning("%s holds no state to go on from; beginning anew", folder.path)
             return
         counters = state.counters
         self.model.load_state_dict(all_placed_like(state.part("model"), self.model.state_dict()))
@@ -221,7 +224,8 @@ class Run:
         if self.learner.scaler.is_enabled():
             self.learner.scaler.load_state_dict(counters["scaler"])
         self.epoch, self.step = counters["epoch"], counters["step"]
-        self.bad_steps, self.loss_sum = counters["bad_steps"], counters["loss_sum"]
+        self.bad_steps, self.heard = counters["bad_steps"], counters["heard"]
+        self.loss_sum = counters["loss_sum"]
         self.best = float("-inf") if counters["best"] is None else counters["best"]
         self.failures = dict(counters["failures"])
         if self.world.is_main:
