@@ -22,9 +22,9 @@ import soundfile
 
 from earmark import audio
 from earmark.data import Clip
-from earmark.data.hdf5_pack import read_pack
-from earmark.data.shards import pack_shards, stream_shards
-from earmark.data.sounds import open_sounds, waveform
+from earmark.data.feeding.hdf5_pack import read_pack
+from earmark.data.feeding.shards import pack_shards, stream_shards
+from earmark.data.feeding.sounds import open_sounds, waveform
 
 RATE = 32000
 CLIPS = 200

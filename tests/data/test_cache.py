@@ -17,15 +17,15 @@ import soundfile
 
 from earmark.audio import AudioError
 from earmark.data import Clip, filling
-from earmark.data.cache import RECORD, Store
-from earmark.data.sounds import open_sounds
+from earmark.data.feeding.cache import RECORD, Store
+from earmark.data.feeding.sounds import open_sounds
 
 RATE = 8000
 BUILD = """
 import sys
 from pathlib import Path
 from earmark.data import Clip, filling
-from earmark.data.sounds import open_sounds
+from earmark.data.feeding.sounds import open_sounds
 filling.COMMIT_SECONDS = 0.0
 clips = [Clip(path, ()) for path in sorted(Path(sys.argv[1]).glob("*.wav"))]
 say = lambda done, total: print(done, flush=True)
@@ -159,7 +159,7 @@ def test_a_failure_is_not_tried_again_until_the_file_or_the_decoders_change(tmp_
     assert len(told) == 1
     assert "not audio" in reopen()[0]
     assert not told
-    monkeypatch.setattr("earmark.data.cache.decoders", lambda: "newer ones")
+    monkeypatch.setattr("earmark.data.feeding.cache.decoders", lambda: "newer ones")
     reopen()
     assert len(told) == 1
     soundfile.write(path, np.zeros(10), RATE)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from earmark.config import ConfigError
-from earmark.data.downloads import DOWNLOADS, PLACE, Archive, Publication, download, publication
+from earmark.data.preparation.downloads import DOWNLOADS, PLACE, Archive, Publication, download, publication
 from earmark.fetching import FetchError, Remote
 from earmark.fetching.download import MAX_BYTES
 from fetching.made_archives import split, write_tar, write_zip

@@ -5,7 +5,7 @@ import pytest
 from earmark.config import ConfigError
 from earmark.data import Folder, Split, Table
 from earmark.data.finding import find_corpus
-from earmark.data.table_errors import TableError
+from earmark.data.tables.errors import TableError
 
 
 def make(root: Path, *names: str) -> Path:

@@ -18,10 +18,10 @@ from earmark import audio
 from earmark.audio import AudioError
 from earmark.config import ConfigError
 from earmark.data import Clip
-from earmark.data.hdf5_pack import read_pack, read_row
-from earmark.data.packing import beside
-from earmark.data.shards import check_shards, pack_shards, read_shards, stream_shards
-from earmark.data.sounds import open_sounds, waveform
+from earmark.data.feeding.hdf5_pack import read_pack, read_row
+from earmark.data.feeding.shards import check_shards, pack_shards, read_shards, stream_shards
+from earmark.data.feeding.sounds import open_sounds, waveform
+from earmark.data.preparation.packing import beside
 
 h5py = pytest.importorskip("h5py", reason="packs need the extra [data]")
 
@@ -236,7 +236,7 @@ PACK = """
 import sys
 from pathlib import Path
 from earmark.data import Clip
-from earmark.data.shards import pack_shards
+from earmark.data.feeding.shards import pack_shards
 clips = [Clip(path, ("Dog",)) for path in sorted(Path(sys.argv[1]).glob("*"))]
 pack_shards(clips, Path(sys.argv[2]), 1, lambda done, total: print(done, flush=True))
 """

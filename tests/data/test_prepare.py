@@ -16,8 +16,8 @@ from data.small_archives import write_pack, write_text, write_tone
 from data.test_downloads import FILES, Shelf, shelf
 from earmark.cli import main
 from earmark.data import ESC50, AudioSet, Clip, downloads
-from earmark.data.downloads import Archive, Publication
-from earmark.data.preparing import decode, measure, place
+from earmark.data.preparation.downloads import Archive, Publication
+from earmark.data.preparation.preparing import decode, measure, place
 from earmark.data.table import Table
 from earmark.labels import OPENMIC, audioset_labels
 from fetching.made_archives import write_zip

@@ -13,8 +13,8 @@ import soundfile
 from earmark import audio
 from earmark.audio import AudioError
 from earmark.data import Clip
-from earmark.data.samples import LONG_SECONDS
-from earmark.data.sounds import FULL_SCALE, Sounds, open_sounds, waveform
+from earmark.data.feeding.samples import LONG_SECONDS
+from earmark.data.feeding.sounds import FULL_SCALE, Sounds, open_sounds, waveform
 
 RATE = 8000
 

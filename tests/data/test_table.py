@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from earmark.config import ConfigError
 from earmark.data import Clip, Split, Table
-from earmark.data.columns import Columns, find_columns, plain
 from earmark.data.finding import find_corpus
 from earmark.data.holding_out import deal
-from earmark.data.table_errors import Mistakes, TableError
+from earmark.data.tables.columns import Columns, find_columns, plain
+from earmark.data.tables.errors import Mistakes, TableError
 
 DATA = os.environ.get("EARMARK_DATA")
 REAL = pytest.mark.skipif(not DATA, reason="EARMARK_DATA is unset: no real corpora here")

@@ -178,7 +178,7 @@ class Pool:
         return process
 
     def _bury(self, process: DecoderProcess) -> None:
-        process.kill()
+        process.bury()
         with self._changed:
             self._processes.discard(process)
 

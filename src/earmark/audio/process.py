@@ -76,7 +76,7 @@ class DecoderProcess:
             kind = b""
         if kind != READY:
             words = self._last_words()
-            self.kill()
+            self.bury()
             raise DecoderError(f"a decoder process does not start ({words}); workers=0 needs none")
         self._complaints.close()
 
@@ -131,10 +131,14 @@ class DecoderProcess:
         return data
 
     def kill(self) -> None:
-        """End the process now; it holds nothing that could be lost."""
+        """End the process now, from any thread; it holds nothing that could be lost."""
         with suppress(OSError):
             self._process.kill()
         self._process.wait()
+
+    def bury(self) -> None:
+        """End the process and close its pipes: by the thread that reads them, so none is closed under it."""
+        self.kill()
         for pipe in (self._stdin, self._stdout, self._complaints):
             with suppress(OSError):
                 pipe.close()

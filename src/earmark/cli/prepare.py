@@ -9,7 +9,7 @@ from earmark.cli.words import Flag, tell
 
 if TYPE_CHECKING:
     from earmark.data.clips import Clip, Split
-    from earmark.data.preparing import Measured, Placed, Summary
+    from earmark.data.preparation.preparing import Measured, Placed, Summary
 
 MANIFEST = "manifest.jsonl"
 """What lists the clips of a folder of shards."""
@@ -42,8 +42,8 @@ def prepare(
     """
     from earmark.data.finding import find_corpus
     from earmark.data.holding_out import HeldOut
-    from earmark.data.manifest import write_manifest
-    from earmark.data.preparing import place, summarize
+    from earmark.data.preparation.manifest import write_manifest
+    from earmark.data.preparation.preparing import place, summarize
 
     chosen, root = find_corpus(root, corpus)
     if download and not fetched(chosen, root):
@@ -67,7 +67,7 @@ def prepare(
 
 def fetched(corpus: Any, root: Path) -> bool:
     """Have an archive in its folder; whether that went well."""
-    from earmark.data.downloads import download, publication
+    from earmark.data.preparation.downloads import download, publication
     from earmark.fetching import FetchError
 
     published = publication(corpus.kind)
@@ -89,8 +89,8 @@ def watched(clips: "Sequence[Clip]", decode: bool, workers: int | None) -> "Iter
     """Find out about each clip, with a bar on a terminal."""
     from earmark.cli.terminal import Watch
     from earmark.config import ConfigError
-    from earmark.data.preparing import decode as decoded
-    from earmark.data.preparing import measure
+    from earmark.data.preparation.preparing import decode as decoded
+    from earmark.data.preparation.preparing import measure
     from earmark.inference.settings import cores
 
     if workers is not None and not 1 <= workers <= 256:
@@ -108,8 +108,8 @@ def watched(clips: "Sequence[Clip]", decode: bool, workers: int | None) -> "Iter
 
 def packed(placed: "list[Placed]", measured: "list[Measured]", folder: Path) -> None:
     """Pack the clips that can be read, and list them beside the shards, which know no splits."""
-    from earmark.data.manifest import write_manifest
-    from earmark.data.shards import pack_shards
+    from earmark.data.feeding.shards import pack_shards
+    from earmark.data.preparation.manifest import write_manifest
 
     good = [(one, found) for one, found in zip(placed, measured, strict=True) if found.error is None]
     clips = pack_shards([one.clip for one, _ in good], folder)

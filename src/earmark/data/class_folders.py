@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from earmark.audio import displayable
-from earmark.data.cells import is_part, parts_of
 from earmark.data.holding_out import DEALT, deal
-from earmark.data.table_errors import Mistakes
+from earmark.data.tables.cells import is_part, parts_of
+from earmark.data.tables.errors import Mistakes
 
 ENDINGS = frozenset(
     (

@@ -8,11 +8,11 @@ from earmark.audio import displayable
 from earmark.config import ConfigError, did_you_mean
 from earmark.data import CORPORA, CorpusConfig
 from earmark.data.class_folders import is_sound
-from earmark.data.columns import Columns, find_columns
 from earmark.data.folder import Folder
-from earmark.data.sheets import open_sheet
 from earmark.data.table import Table
-from earmark.data.table_errors import Mistakes, TableError
+from earmark.data.tables.columns import Columns, find_columns
+from earmark.data.tables.errors import Mistakes, TableError
+from earmark.data.tables.sheets import open_sheet
 
 TABLES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet", ".pq")
 """Endings of files in a folder that may be its table; a file that is named itself may be called anything."""

@@ -9,7 +9,7 @@ from earmark.config import ConfigError
 from earmark.data.class_folders import ClassFolders, look
 from earmark.data.clips import Clip, Split
 from earmark.data.holding_out import HeldOut
-from earmark.data.table_errors import Mistakes
+from earmark.data.tables.errors import Mistakes
 from earmark.labels import LabelSet
 
 log = logging.getLogger(__name__)

@@ -9,10 +9,10 @@ from pydantic import Field
 
 from earmark.config import ConfigError
 from earmark.data.clips import Clip, Split
-from earmark.data.columns import Columns
 from earmark.data.holding_out import HeldOut
-from earmark.data.survey import Survey, Wanted, survey
-from earmark.data.table_errors import Mistakes
+from earmark.data.tables.columns import Columns
+from earmark.data.tables.errors import Mistakes
+from earmark.data.tables.survey import Survey, Wanted, survey
 from earmark.labels import LabelSet
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Table(HeldOut):
 
     Example:
         >>> import tempfile
-        >>> from earmark.data.table_errors import TableError
+        >>> from earmark.data.tables.errors import TableError
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     table = Path(folder) / "a.csv"
         ...     _ = table.write_text("file,label\\nmissing.wav,dog\\n")

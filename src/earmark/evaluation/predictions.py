@@ -15,7 +15,7 @@ from earmark.audio import AudioError, displayable
 from earmark.audio.pool import Pool
 from earmark.config import ConfigError
 from earmark.data import Clip
-from earmark.data.sounds import open_sounds, waveform
+from earmark.data.feeding.sounds import open_sounds, waveform
 from earmark.inference.pipeline import Give, Hearer, run_through
 from earmark.inference.settings import Cut, Run
 from earmark.inference.sources import Item, item_of

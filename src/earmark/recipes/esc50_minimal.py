@@ -101,7 +101,7 @@ TINY = FIXED.replace(
             stride=(16, 16),
         ),
     ),
-    epochs=40,
+    epochs=24,
     augment=AUGMENT.replace(freq_mask=8, time_mask=20, n_masks=1, mixup=Mixup(alpha=0.3, share=0.3)),
     optimizer=AdamW(lr=1e-3, weight_decay=5e-2),
     averaging=EMA(decay=0.99),

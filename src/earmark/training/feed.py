@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from earmark.audio import AudioError
 from earmark.data import Clip, Split
-from earmark.data.sounds import Sounds
+from earmark.data.feeding.sounds import Sounds
 from earmark.labels import LabelSet
 from earmark.training.distillation import StoredTeacher, blend
 from earmark.training.randomness import generator

@@ -8,7 +8,7 @@ from platformdirs import user_cache_dir
 
 from earmark.config import ConfigError
 from earmark.data import Clip, Split
-from earmark.data.sounds import Sounds, open_sounds
+from earmark.data.feeding.sounds import Sounds, open_sounds
 from earmark.models import Tagger, load
 from earmark.models.zoo import members_of
 from earmark.training.distillation import StoredTeacher, Teacher

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from earmark.audio import AudioError
 from earmark.data import Split
-from earmark.data.sounds import Sounds, waveform
+from earmark.data.feeding.sounds import Sounds, waveform
 from earmark.evaluation.metrics import evaluate_arrays
 from earmark.models import Tagger
 from earmark.training.distribution import World

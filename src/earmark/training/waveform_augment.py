@@ -11,7 +11,7 @@ from torch import Tensor
 
 from earmark import audio
 from earmark.config import ConfigError
-from earmark.data.sounds import FULL_SCALE, Sounds
+from earmark.data.feeding.sounds import FULL_SCALE, Sounds
 from earmark.training.augment import Augment, WaveMixup
 from earmark.training.mixing import dominant
 

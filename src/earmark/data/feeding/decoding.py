@@ -13,8 +13,8 @@ from earmark.audio import AudioError
 from earmark.audio.pool import Job, Pool
 from earmark.audio.stretch import Stretch
 from earmark.data.clips import Clip
-from earmark.data.hdf5_pack import read_row
-from earmark.data.members import read_member
+from earmark.data.feeding.hdf5_pack import read_row
+from earmark.data.feeding.members import read_member
 
 Block = Float[np.ndarray, "_sample"]
 

@@ -21,8 +21,8 @@ import soxr
 from jaxtyping import Int16, Shaped
 
 from earmark.audio import AudioError
-from earmark.data.decoded import check_part
-from earmark.data.decoding import Places
+from earmark.data.feeding.decoded import check_part
+from earmark.data.feeding.decoding import Places
 
 FORMAT = 1
 RECORD = np.dtype([("key", "S32"), ("offset", "<i8"), ("length", "<i8"), ("scale", "<f4")])

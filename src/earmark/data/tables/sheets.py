@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from earmark.data.rows import read_csv, read_lines
-from earmark.data.table_errors import Mistakes
+from earmark.data.tables.errors import Mistakes
+from earmark.data.tables.rows import read_csv, read_lines
 
 _FORMATS = "give a table as CSV, TSV, JSON lines, JSON or Parquet"
 _SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".numbers")

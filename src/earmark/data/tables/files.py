@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from earmark.audio import AudioError, displayable, probe
-from earmark.data.table_errors import LISTED, Mistakes
+from earmark.data.tables.errors import LISTED, Mistakes
 
 FOLDERS = ("", "audio", "../audio", "wav", "wavs", "clips", "sounds", "recordings", "audio_files", "data")
 """Where the files may lie, seen from the table's folder, if it does not say."""

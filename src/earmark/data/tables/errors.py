@@ -45,7 +45,7 @@ class Mistakes:
         >>> mistakes.add("label", 7, "there is no label")
         >>> mistakes.check()
         Traceback (most recent call last):
-        earmark.data.table_errors.TableError: a.csv, line 7: there is no label
+        earmark.data.tables.errors.TableError: a.csv, line 7: there is no label
     """
 
     def __init__(self, table: Path, unit: str = "line") -> None:

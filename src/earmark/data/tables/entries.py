@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from earmark.data.cells import Unreadable, fold_number, is_part, raw_labels, seconds, text_of
-from earmark.data.columns import Columns, find_columns
-from earmark.data.sheets import open_sheet
-from earmark.data.table_errors import Mistakes
+from earmark.data.tables.cells import Unreadable, fold_number, is_part, raw_labels, seconds, text_of
+from earmark.data.tables.columns import Columns, find_columns
+from earmark.data.tables.errors import Mistakes
+from earmark.data.tables.sheets import open_sheet
 
 Labels = str | tuple[str, ...]
 PACKS = (".hdf", ".hdf5", ".h5", ".tar")

@@ -13,8 +13,8 @@ from jaxtyping import Int16
 from earmark.audio import AudioError
 from earmark.audio.pool import Pool
 from earmark.data.clips import Clip
-from earmark.data.decoding import NOTHING_THERE, Block, Decoding, Places, joined, processes
-from earmark.data.samples import CLIPPED, LONG_SCALE, LONG_SECONDS, exceeds, quantized, quantized_at
+from earmark.data.feeding.decoding import NOTHING_THERE, Block, Decoding, Places, joined, processes
+from earmark.data.feeding.samples import CLIPPED, LONG_SCALE, LONG_SECONDS, exceeds, quantized, quantized_at
 
 log = logging.getLogger(__name__)
 

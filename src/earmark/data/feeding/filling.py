@@ -15,9 +15,9 @@ from jaxtyping import Int64, Shaped
 
 from earmark.audio import AudioError, displayable, probe
 from earmark.audio.pool import Pool
-from earmark.data.cache import GONE, RECORD, SAMPLE_BYTES, Cached, Store, decoders, keys_of
 from earmark.data.clips import Clip
-from earmark.data.decoding import (
+from earmark.data.feeding.cache import GONE, RECORD, SAMPLE_BYTES, Cached, Store, decoders, keys_of
+from earmark.data.feeding.decoding import (
     NOTHING_THERE,
     Block,
     Decoding,
@@ -28,7 +28,7 @@ from earmark.data.decoding import (
     joined,
     processes,
 )
-from earmark.data.samples import CLIPPED, LONG_SCALE, LONG_SECONDS, exceeds, quantized, quantized_at
+from earmark.data.feeding.samples import CLIPPED, LONG_SCALE, LONG_SECONDS, exceeds, quantized, quantized_at
 from earmark.fetching import alone
 
 log = logging.getLogger(__name__)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from earmark.config import did_you_mean
-from earmark.data.cells import find_separator, parts_of, separated
-from earmark.data.columns import plain
-from earmark.data.entries import Entries, Entry, Labels
-from earmark.data.table_errors import Mistakes
+from earmark.data.tables.cells import find_separator, parts_of, separated
+from earmark.data.tables.columns import plain
+from earmark.data.tables.entries import Entries, Entry, Labels
+from earmark.data.tables.errors import Mistakes
 
 PLURALS = frozenset(
     (

@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Float, Int16
 
 from earmark.data.clips import Clip
-from earmark.data.decoded import Decoded
-from earmark.data.filling import open_cache
-from earmark.data.samples import FULL_SCALE
+from earmark.data.feeding.decoded import Decoded
+from earmark.data.feeding.filling import open_cache
+from earmark.data.feeding.samples import FULL_SCALE
 
 __all__ = ["FULL_SCALE", "Progress", "Sounds", "open_sounds", "waveform"]
 

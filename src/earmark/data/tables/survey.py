@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from earmark.data.columns import Columns
-from earmark.data.entries import Entries, read_entries
 from earmark.data.holding_out import DEALT, deal
-from earmark.data.placed import Placement, Reading, TableClip, place
-from earmark.data.sides import note_groups, note_leaks, note_unlearnt
-from earmark.data.table_errors import Mistakes
-from earmark.data.table_files import (
+from earmark.data.tables.columns import Columns
+from earmark.data.tables.entries import Entries, read_entries
+from earmark.data.tables.errors import Mistakes
+from earmark.data.tables.files import (
     TOLERANCE,
     find_audio,
     lengths,
@@ -21,6 +19,8 @@ from earmark.data.table_files import (
     paths_of,
     same_files,
 )
+from earmark.data.tables.placed import Placement, Reading, TableClip, place
+from earmark.data.tables.sides import note_groups, note_leaks, note_unlearnt
 
 
 class Wanted(NamedTuple):

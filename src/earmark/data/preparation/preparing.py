@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from earmark import audio
 from earmark.config import ConfigError
 from earmark.data.clips import Clip, Split
-from earmark.data.decoding import NOTHING_THERE, Place, Places, decode_ahead, encoded, processes
+from earmark.data.feeding.decoding import NOTHING_THERE, Place, Places, decode_ahead, encoded, processes
 from earmark.labels import LabelSet
 
 SPLITS = ("train", "validation", "test")

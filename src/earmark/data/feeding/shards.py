@@ -12,8 +12,8 @@ from typing import Any, cast
 
 from earmark.config import ConfigError
 from earmark.data.clips import Clip
-from earmark.data.members import ShardError, labels_of, members
-from earmark.data.packing import FORMAT, INDEX, beside, pack_shards
+from earmark.data.feeding.members import ShardError, labels_of, members
+from earmark.data.preparation.packing import FORMAT, INDEX, beside, pack_shards
 
 __all__ = ["check_shards", "pack_shards", "read_shards", "stream_shards"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from earmark.data.preparing import Measured, Placed
+from earmark.data.preparation.preparing import Measured, Placed
 from earmark.files import commit
 
 COLUMNS = ("path", "row", "start", "end", "labels", "unknown", "split", "fold", "seconds", "sample_rate")

@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from earmark.data.entries import Entries
-from earmark.data.placed import Side, TableClip, described, side_name
-from earmark.data.table_errors import Mistakes
+from earmark.data.tables.entries import Entries
+from earmark.data.tables.errors import Mistakes
+from earmark.data.tables.placed import Side, TableClip, described, side_name
 
 
 def note_leaks(

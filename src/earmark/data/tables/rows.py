@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
-from earmark.data.columns import count_known
-from earmark.data.table_errors import Mistakes
+from earmark.data.tables.columns import count_known
+from earmark.data.tables.errors import Mistakes
 
 DELIMITERS = (",", "\t", ";", "|")
 LONGEST_RECORD = 20

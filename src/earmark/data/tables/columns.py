@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pydantic import Field
 
 from earmark.config import Frozen, did_you_mean
-from earmark.data.table_errors import Mistakes
+from earmark.data.tables.errors import Mistakes
 
 NAMES = {
     "path": (

@@ -16,8 +16,8 @@ import soundfile
 
 from earmark.audio import AudioError, displayable, probe
 from earmark.data.clips import Clip
-from earmark.data.decoding import Decoding, Place, encoded, joined
-from earmark.data.members import MAX_BYTES, SOUNDS
+from earmark.data.feeding.decoding import Decoding, Place, encoded, joined
+from earmark.data.feeding.members import MAX_BYTES, SOUNDS
 from earmark.fetching import alone
 from earmark.files import commit
 

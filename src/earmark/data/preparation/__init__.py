@@ -1,0 +1,1 @@
+"""What is done to a corpus before it is read: fetched, checked, listed and packed."""
