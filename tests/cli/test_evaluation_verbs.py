@@ -15,12 +15,15 @@ from earmark.cli.evaluate import evaluate
 from earmark.config import ConfigError
 from earmark.data import CORPORA
 from earmark.encoders import ResidualCNN
+from earmark.evaluation.folds import headlines
 from earmark.evaluation.stored import read_predictions
+from earmark.evaluation.together import averaged
 from earmark.frontends import LogMel
 from earmark.inference.tagging import tag
 from earmark.inference.thresholds import read_thresholds
 from earmark.labels import LabelSet
 from earmark.models import Tagger, TaggerConfig, load, read_header, save
+from earmark.recipes import RECIPES
 
 SMALL = ["epochs=1", "model.encoder.widths=[4,8]", "model.encoder.stem=4", "batch_size=8"]
 
@@ -217,6 +220,8 @@ def test_crossval_goes_on_where_it_was_and_trains_no_fold_twice(
     assert tree["metrics"]["accuracy"] == pytest.approx([np.mean(accuracies), np.std(accuracies, ddof=1)])
     assert tree["pooled"]["clips"] == 20
     assert tree["pooled"]["metrics"]["accuracy"] == pytest.approx(np.mean(accuracies))
+    rows = (out / "fold-2" / "metrics.jsonl").read_text().splitlines()
+    assert tree["cpu_seconds"]["2"] == json.loads(rows[-1])["cpu_seconds"] > 0
     assert "| deviation |" in (out / "crossval.md").read_text()
     assert read_predictions(out / "fold-2" / "predictions.npz").about["fold"] == 2
     with pytest.raises(ConfigError, match="holds a finished run of another recipe"):
@@ -236,4 +241,49 @@ def test_crossval_predicts_again_what_another_model_said(tones: Path, tmp_path: 
 def test_crossval_of_folds_that_are_not_there_is_one_sentence(tones: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no fold 6 to hold out; there are 1, 2, 3, 4, 5"):
         crossval("esc10-cnn", data=tones, out=tmp_path / "x", folds=[6], set_=SMALL)
+    assert not (tmp_path / "x").exists()
+
+
+def test_crossval_of_two_recipes_counts_the_mean_of_their_logits(
+    tones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "other.json").write_text(RECIPES["esc10-cnn"].replace(seed=1).to_json())
+    out, names = tmp_path / "both", ["esc10-cnn", "other"]
+    call = {"data": tones, "out": out, "folds": [2, 4], "set_": SMALL}
+    assert crossval("esc10-cnn", str(tmp_path / "other.json"), **call) == 0
+    files = [out / name / "fold-4" / "predictions.npz" for name in names]
+    expected = averaged([read_predictions(file) for file in files])
+    tree = json.loads((out / "crossval.json").read_text())
+    assert tree["name"] == "esc10-cnn + other"
+    assert tree["folds"]["4"]["map"] == pytest.approx(headlines(expected)["map"])
+    assert [one["recipe"]["seed"] for one in tree["members"].values()] == [0, 1]
+    for name, file in zip(names, files, strict=True):
+        alone = headlines(read_predictions(file))
+        assert tree["members"][name]["folds"]["4"]["accuracy"] == pytest.approx(alone["accuracy"])
+    seconds = [tree["members"][name]["cpu_seconds"]["4"] for name in names]
+    assert tree["cpu_seconds"]["4"] == pytest.approx(sum(seconds))
+    said = capsys.readouterr().out
+    assert "alone" in said
+    assert "processor minutes a fold" in said
+    assert "| other |" in (out / "crossval.md").read_text()
+    before = [(out / name / "fold-2" / "model.safetensors").stat().st_mtime_ns for name in names]
+    assert crossval("esc10-cnn", str(tmp_path / "other.json"), **call) == 0
+    assert [(out / name / "fold-2" / "model.safetensors").stat().st_mtime_ns for name in names] == before
+    assert json.loads((out / "crossval.json").read_text()) == tree
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ([], "name a recipe to go over the folds with"),
+        (["esc10-cnn", "esc50-ast-tiny"], "esc50-ast-tiny learns from .* only models that hold out the same"),
+        (["esc10-cnn", "esc10-cnn"], "two recipes are called 'esc10-cnn'"),
+        (["esc10-cnn", "esc10-cn"], "did you mean 'esc10-cnn'"),
+    ],
+)
+def test_recipes_that_cannot_be_averaged_are_one_sentence(
+    names: list[str], words: str, tones: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        crossval(*names, data=tones, out=tmp_path / "x", folds=[1])
     assert not (tmp_path / "x").exists()

@@ -16,7 +16,8 @@ import pytest
 import soundfile
 
 from earmark.audio import AudioError
-from earmark.data import Clip, filling
+from earmark.data import Clip
+from earmark.data.feeding import filling
 from earmark.data.feeding.cache import RECORD, Store
 from earmark.data.feeding.sounds import open_sounds
 
@@ -24,7 +25,8 @@ RATE = 8000
 BUILD = """
 import sys
 from pathlib import Path
-from earmark.data import Clip, filling
+from earmark.data import Clip
+from earmark.data.feeding import filling
 from earmark.data.feeding.sounds import open_sounds
 filling.COMMIT_SECONDS = 0.0
 clips = [Clip(path, ()) for path in sorted(Path(sys.argv[1]).glob("*.wav"))]

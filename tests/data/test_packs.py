@@ -333,7 +333,7 @@ def test_folders_without_good_shards_are_sentences(corpus, tmp_path):
 
 
 def test_too_little_room_for_shards_is_said_beforehand(corpus, tmp_path, monkeypatch):
-    from earmark.data import packing
+    from earmark.data.preparation import packing
 
     usage = packing.shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(packing.shutil, "disk_usage", lambda path: usage)

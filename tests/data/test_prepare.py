@@ -15,7 +15,8 @@ import pytest
 from data.small_archives import write_pack, write_text, write_tone
 from data.test_downloads import FILES, Shelf, shelf
 from earmark.cli import main
-from earmark.data import ESC50, AudioSet, Clip, downloads
+from earmark.data import ESC50, AudioSet, Clip
+from earmark.data.preparation import downloads
 from earmark.data.preparation.downloads import Archive, Publication
 from earmark.data.preparation.preparing import decode, measure, place
 from earmark.data.table import Table

@@ -191,6 +191,9 @@ SMALL = {
         local=patches,
     ),
     "ResidualCNN": Case(ResidualCNN(widths=(8, 16), stem=8, blocks=2)),
+    "ResidualCNN with a short first stage": Case(
+        ResidualCNN(widths=(8, 16), stem=8, blocks=2, first_stride=2)
+    ),
 }
 ENCODERS = pytest.mark.parametrize("case", SMALL.values(), ids=SMALL.keys())
 

@@ -201,3 +201,11 @@ def test_averages_survive_a_stop(tones: Path, tmp_path: Path) -> None:
     train(recipe, tones, run, Settings(resume=True))
     train(recipe, tones, tmp_path / "whole")
     assert weights(run) == weights(tmp_path / "whole")
+
+
+def test_processor_time_is_counted_over_all_starts_of_a_run(tones: Path, tmp_path: Path) -> None:
+    run = stopped_run(tones, tmp_path / "run")
+    before = read_state(sorted((run / "state").iterdir())[-1]).counters["cpu_seconds"]
+    train(TINY.replace(epochs=3), tones, run, Settings(resume=True))
+    rows = [json.loads(line)["cpu_seconds"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert 0 < rows[0] <= before < rows[1] < rows[2]

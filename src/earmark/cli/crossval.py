@@ -1,6 +1,7 @@
-"""`earmark crossval`: how good is a recipe, over all folds of its corpus."""
+"""`earmark crossval`: how good is a recipe, or are several together, over all folds of their corpus."""
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,7 @@ PREDICTIONS = "predictions.npz"
 
 
 def crossval(
-    recipe: str,
-    /,
-    *,
+    *recipes: str,
     data: Path,
     out: Path,
     folds: list[int] | None = None,
@@ -25,49 +24,112 @@ def crossval(
     device: str = "cpu",
     threads: int | None = None,
 ) -> int:
-    """Train a recipe once for each held-out fold and report mean and deviation.
+    """Train recipes once for each held-out fold and report mean and deviation.
 
-    It can be killed at any moment: the same command goes on where it was, and finished folds are not trained
-    again.
+    Several recipes are trained one by one and counted together, by the mean of their logits, and each alone
+    beside it.  It can be killed at any moment: the same command goes on where it was, and finished folds are
+    not trained again.
 
     Args:
-        recipe: a name that `earmark recipes` lists, or a recipe.json.
+        recipes: a name that `earmark recipes` lists, or a recipe.json; or several of them, of one corpus.
         data: folder or table of the corpus.
-        out: folder for one run folder each fold, crossval.json and crossval.md.
+        out: folder for one run folder each fold (of several recipes in a folder each), crossval.json and
+            crossval.md.
         folds: which folds are held out; all official ones if not given.
-        set_: changes of the recipe, such as --set seed=1; may be given several times.
+        set_: changes of each recipe, such as --set seed=1; may be given several times.
         device: where it is trained, such as cuda.
         threads: processor threads; PyTorch's default if not given.
     """
-    from earmark.cli.choosing import chosen_recipe
     from earmark.cli.evaluate import plain_console
-    from earmark.evaluation.crossvalidation import summary, write_summary
-    from earmark.evaluation.folds import headlines
+    from earmark.evaluation.crossvalidation import Member, mean_cpu_seconds, summary, write_summary
 
     set_threads(threads)
-    base, root = chosen_recipe(recipe, None, data, set_ or [])
-    wanted = _wanted(base.corpus, folds)
+    chosen, root = _chosen(recipes, data, set_ or [])
+    wanted = _wanted(next(iter(chosen.values())).corpus, folds)
     console = plain_console()
-    found: dict[int, Any] = {}
-    histories: list[list[dict[str, Any]]] = []
+    members = {name: Member(recipe.to_dict(), {}, {}) for name, recipe in chosen.items()}
     for fold in wanted:
-        held_out = base.replace(corpus=base.corpus.replace(fold=fold))
-        folder = out / f"fold-{fold}"
-        found[fold] = _predicted(held_out, root, folder, device)
-        histories.append(_history(folder))
-        numbers = headlines(found[fold])
-        console.print(
-            f"fold {fold}: top-1 {numbers['accuracy']:.4f} on {len(found[fold].names)} clips, mAP "
-            f"{numbers['map']:.4f}"
-        )
-    told: dict[str, Any] = {"name": recipe, "recipe": base.to_dict(), **summary(found, histories)}
+        for name, recipe in chosen.items():
+            held_out = recipe.replace(corpus=recipe.corpus.replace(fold=fold))
+            folder = (out / name if len(chosen) > 1 else out) / f"fold-{fold}"
+            members[name].predictions[fold] = _predicted(held_out, root, folder, device)
+            members[name].histories[fold] = _history(folder)
+        console.print(_told(fold, [one.predictions[fold] for one in members.values()]), soft_wrap=True)
+    told = summary(members)
     write_summary(told, out)
     mean, deviation = told["metrics"]["accuracy"]
     console.print(f"mean top-1 {mean:.4f}, standard deviation over folds {deviation:.4f}")
+    seconds = mean_cpu_seconds(told)
+    if seconds is not None:
+        console.print(f"training took {seconds / 60:.1f} processor minutes a fold")
     console.print(
         f"mean mAP {told['metrics']['map'][0]:.4f}; all metrics in {out / 'crossval.md'}", soft_wrap=True
     )
     return 1 if told["failed"] else 0
+
+
+def _chosen(names: Sequence[str], data: Path, assignments: Sequence[str]) -> tuple[dict[str, Any], Path]:
+    """The recipes by the name of their folder, and where their corpus lies.
+
+    Raises:
+        ConfigError: there are none, two of one name, or they do not hold out the same clips.
+    """
+    from earmark.cli.choosing import chosen_recipe
+    from earmark.config import ConfigError
+
+    if not names:
+        raise ConfigError("name a recipe to go over the folds with; `earmark recipes` lists them")
+    found: dict[str, Any] = {}
+    root = data
+    for given in names:
+        recipe, root = chosen_recipe(given, None, data, assignments)
+        name, first = _folder_name(given), next(iter(found.items()), None)
+        if name in found:
+            raise ConfigError(
+                f"two recipes are called {name!r}; each has a folder of its name in --out, so rename one"
+            )
+        if first is not None and _clips_of(recipe) != _clips_of(first[1]):
+            raise ConfigError(
+                f"{name} learns from {_clips_of(recipe)} but {first[0]} from {_clips_of(first[1])}; "
+                "only models that hold out the same clips can be averaged"
+            )
+        found[name] = recipe
+    return found, root
+
+
+def _folder_name(given: str) -> str:
+    """What a recipe is called: its known name, the name of its file, or that of the run folder that it is in.
+
+    Example:
+        >>> [_folder_name(given) for given in ("esc10-cnn", "a/mine.json", "runs/a/recipe.json")]
+        ['esc10-cnn', 'mine', 'a']
+    """
+    path = Path(given)
+    if path.is_dir():
+        return path.resolve().name
+    if path.name == "recipe.json":
+        return path.resolve().parent.name
+    return path.stem if path.suffix == ".json" else given
+
+
+def _clips_of(recipe: Any) -> dict[str, Any]:
+    """The corpus of a recipe but for the fold."""
+    return {name: value for name, value in recipe.corpus.to_dict().items() if name != "fold"}
+
+
+def _told(fold: int, members: "Sequence[Predictions]") -> str:
+    """A line for a fold."""
+    from earmark.evaluation.folds import headlines
+    from earmark.evaluation.together import averaged
+
+    whole = averaged(members) if len(members) > 1 else members[0]
+    numbers = headlines(whole)
+    line = (
+        f"fold {fold}: top-1 {numbers['accuracy']:.4f} on {len(whole.names)} clips, mAP {numbers['map']:.4f}"
+    )
+    if len(members) == 1:
+        return line
+    return f"{line}; alone {', '.join(format(headlines(one)['accuracy'], '.4f') for one in members)}"
 
 
 def _wanted(corpus: Any, folds: list[int] | None) -> list[int]:
@@ -132,7 +194,7 @@ def _trained(recipe: Any, data: Path, folder: Path, device: str) -> Any:
         return load(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return train(recipe, data, folder, Settings(resume=folder.exists(), device=device))
+        return train(recipe, data, folder, Settings(resume=folder.exists(), device=device, cache="auto"))
     except StoppedError as stopped:
         tell(f"{folder}: stopped; the same command goes on from there")
         raise Stopped(stopped.signal) from None
