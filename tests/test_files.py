@@ -1,5 +1,6 @@
 """The commit routine: whole or not at all, and nothing replaced that is no file."""
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -67,3 +68,16 @@ def test_a_missing_folder_is_said_under_the_name_that_was_given(tmp_path: Path) 
     with pytest.raises(FileNotFoundError) as caught:
         write(tmp_path / "no" / "a")
     assert caught.value.filename == str(tmp_path / "no" / "a")
+
+
+def test_a_full_disk_is_told_with_the_file_that_found_no_room(tmp_path):
+    with pytest.raises(OSError, match="big") as caught, commit(tmp_path / "big") as file:
+        fill(file)
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "big"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def fill(file):
+    with open("/dev/full", "wb", buffering=0) as full:  # its error has no name either
+        os.dup2(full.fileno(), file.fileno())
+    file.write(b"much" * 10000)

@@ -6,9 +6,12 @@ import shlex
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+
+from cli.running import Running
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -18,8 +21,13 @@ SOUNDS = (".flac", ".mp3", ".ogg", ".wav")
 PYTHON = re.findall(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
 
 
+def live_in(folder: Path) -> None:
+    """Set this process's environment to that of somebody who works in a folder."""
+    os.environ.update({"NO_COLOR": "1", "COLUMNS": "100", "EARMARK_CACHE": str(folder / "cache")})
+
+
 def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"NO_COLOR": "1", "COLUMNS": "100", "EARMARK_CACHE": str(folder / "cache")}
+    environment = os.environ | {"EARMARK_CACHE": str(folder / "cache")}
     return subprocess.run(
         [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
     )
@@ -46,9 +54,9 @@ def test_readme_shows_commands() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_of_readme_works(command: str, desk: Path) -> None:
+def test_a_command_of_readme_works(command: str, desk: Path, tmp_path: Path) -> None:
     arguments = shlex.split(command, comments=True)[1:]
-    result = run(["-m", "earmark", *arguments], desk)
+    result = Running(arguments, desk, tmp_path, before=partial(live_in, desk)).end()
     assert result.returncode == 0, result.stderr
     if "--out" in arguments and "--dry-run" not in arguments:
         assert (desk / arguments[arguments.index("--out") + 1]).stat().st_size > 0

@@ -52,7 +52,7 @@ class Frozen(BaseModel):
         """Build from JSON text; see `from_dict`."""
         try:
             tree = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"{cls.__name__}: not JSON ({error})") from None
         return cls.from_dict(tree)
 
@@ -124,13 +124,23 @@ def _child(node: object, name: str, path: str) -> Any:
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 
 def _suggestion(name: str, known: Iterable[str]) -> str:
     names = list(known)
     return "; " + did_you_mean(name, names, f"the fields are {', '.join(names)}", cutoff=0.5)
+
+
+def shortened(text: str) -> str:
+    """At most sixty letters of a text.
+
+    Example:
+        >>> shortened("a" * 100)[-10:]
+        'aaaaaaa...'
+    """
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _sentence(cls: type[BaseModel], error: ValidationError) -> str:
@@ -147,5 +157,8 @@ def _sentence(cls: type[BaseModel], error: ValidationError) -> str:
             sentences.append(f"{cls.__name__} needs the field {place!r}")
         else:
             message = entry["msg"].removeprefix("Value error, ")
+            if entry["type"] != "value_error" and isinstance(entry["input"], str | int | float | None):
+                message = message.replace("Input should", "must", 1)
+                message += f", not {shortened(repr(entry['input']))}"
             sentences.append(f"{place or cls.__name__}: {message}" if place else message)
     return "; ".join(sentences)

@@ -9,6 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""No room: a system that says so while a file is written does not say of which."""
+
 
 @contextmanager
 def commit(path: str | os.PathLike[str]) -> Generator[BinaryIO, None, None]:
@@ -50,9 +53,11 @@ def commit(path: str | os.PathLike[str]) -> Generator[BinaryIO, None, None]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError) and error.filename is None and error.errno in FULL:
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from None
         raise
     fsync_folder(target.parent)
 

@@ -1,3 +1,4 @@
+import functools
 import io
 from pathlib import Path
 
@@ -45,6 +46,12 @@ def files(tmp_path_factory) -> dict[str, Path]:
     return paths
 
 
+@pytest.fixture(scope="module")
+def whole_of(files):
+    """A file as it loads at a rate, loaded once."""
+    return functools.cache(lambda kind, rate: audio.load(files[kind], rate))
+
+
 def heard(stretch: Stretch) -> np.ndarray:
     return np.concatenate([np.zeros(0, np.float32), *stretch])
 
@@ -56,8 +63,8 @@ def heard(stretch: Stretch) -> np.ndarray:
     count=st.one_of(st.none(), st.integers(0, 20_000)),
     rate=st.sampled_from([RATE, 11025, 44100, 1000]),
 )
-def test_a_stretch_is_that_part_of_the_whole(files, kind, start, count, rate):
-    whole = audio.load(files[kind], rate)
+def test_a_stretch_is_that_part_of_the_whole(files, whole_of, kind, start, count, rate):
+    whole = whole_of(kind, rate)
     start = start * rate // RATE
     stop = None if count is None else start + count
     stretch = Stretch(files[kind], rate, start, count)

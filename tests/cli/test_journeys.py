@@ -14,6 +14,7 @@ import soundfile
 
 from audio.odd import make_all
 from earmark.audio import displayable
+from earmark.inference import tagging
 from earmark.inference.arrays import read_parquet
 from earmark.inference.journal import Journal, Record
 from earmark.inference.tables import read_jsonl
@@ -207,20 +208,20 @@ def test_a_resume_with_other_settings_is_refused(earmark, checkpoint, folder, wo
     assert (work / "out.csv.part").exists()
 
 
-def test_output_for_machines_is_not_mixed_with_what_libraries_print(checkpoint, folder):
-    code = f"""
-import os, sys
-import earmark.inference.tagging as tagging
-real = tagging.ready_to_tag
-def chatty(*arguments):
-    os.write(1, b"from C\\n")
-    print("from Python", flush=True)
-    return real(*arguments)
-tagging.ready_to_tag = chatty
-from earmark.cli import main
-main(["tag", {str(folder / "sound000.wav")!r}, "--model", {str(checkpoint)!r}, "--format", "json"])
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+def chatty_model():
+    real = tagging.ready_to_tag
+
+    def chatty(*arguments):
+        os.write(1, b"from C\n")
+        print("from Python", flush=True)
+        return real(*arguments)
+
+    tagging.ready_to_tag = chatty
+
+
+def test_output_for_machines_is_not_mixed_with_what_libraries_print(earmark, checkpoint, folder):
+    call = ("tag", folder / "sound000.wav", "--model", checkpoint, "--format", "json")
+    done = earmark(*call, before=chatty_model)
     assert len(json.loads(done.stdout)) == 1
     assert done.stderr == b"from C\nfrom Python\n"
 

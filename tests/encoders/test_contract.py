@@ -12,6 +12,7 @@ from earmark.encoders import (
     CRNN,
     DBERT,
     MN,
+    ClipStatistics,
     CNNTransformer,
     DyMN,
     EfficientNet,
@@ -190,6 +191,7 @@ SMALL = {
         ),
         local=patches,
     ),
+    "ClipStatistics": Case(ClipStatistics(n_bands=32, cepstra=8, groups=4)),
     "ResidualCNN": Case(ResidualCNN(widths=(8, 16), stem=8, blocks=2)),
     "ResidualCNN with a short first stage": Case(
         ResidualCNN(widths=(8, 16), stem=8, blocks=2, first_stride=2)
@@ -248,7 +250,7 @@ def test_a_batch_equals_its_clips_one_by_one(case: Case) -> None:
 def test_every_parameter_gets_a_gradient(case: Case) -> None:
     torch.manual_seed(0)
     encoder: nn.Module = case.config.build().train()
-    encoding = encoder(features(case, 4))
+    encoding = encoder(features(case, 4).requires_grad_())  # where nothing is learned, the input gets one
     (encoding.summary.square().sum() + encoding.frames.square().sum()).backward()
     without = [name for name, p in encoder.named_parameters() if p.grad is None or not bool(p.grad.any())]
     assert not without
@@ -276,7 +278,9 @@ def test_its_description_survives_json(case: Case) -> None:
 @ENCODERS
 def test_its_weights_survive_a_state_dict_bit_for_bit(case: Case) -> None:
     torch.manual_seed(0)
-    encoder, twin = case.config.build().eval(), case.config.build().eval()
+    encoder, twin = case.config.build().train(), case.config.build().eval()
+    encoder(features(case, 4))  # statistics of batches are learned, too
+    encoder.eval()
     assert not torch.equal(encoder(features(case)).summary, twin(features(case)).summary)
     twin.load_state_dict(encoder.state_dict())
     assert torch.equal(encoder(features(case)).summary, twin(features(case)).summary)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from earmark.fetching import Patience
+from earmark.fetching import Patience, Remote
 
 BODY = bytes(range(256)) * 1200
 DIGEST = hashlib.sha256(BODY).hexdigest()
@@ -105,3 +105,7 @@ def redirect(address: str) -> Callable[[Handler], None]:
 
 def left(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if not path.name.endswith(".lock")}
+
+
+def remote(server: Server, **pins: Any) -> Remote:
+    return Remote("some-model", server.url, **pins)

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # for those who load this file b
 import ast_cases
 import atdr_cases
 import dbert_cases
+import dbert_cluster_cases
 import efficientat_cases
 import frontend_cases
 import metrics_cases
@@ -26,6 +27,7 @@ import training_cases
 MODULES = (
     ast_cases,
     dbert_cases,
+    dbert_cluster_cases,
     passt_cases,
     atdr_cases,
     efficientat_cases,

@@ -1,4 +1,4 @@
-"""audio_dbert's recorded cases; those of its generators of clusters belong to training."""
+"""audio_dbert's recorded cases; those of its generators of clusters lie beside this file."""
 
 from typing import Any
 

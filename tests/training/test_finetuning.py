@@ -35,8 +35,8 @@ def chosen(source: TaggerConfig, clips: int, seconds: list[float]) -> Recipe:
 
 
 @pytest.mark.parametrize("source", [PASST, AST_10S, MN04, TINY.model])
-@pytest.mark.parametrize("clips", [1, 20, 150, 1600, 60_000])
-@pytest.mark.parametrize("seconds", [[0.1], [0.7, 0.9], [5.0], [3.0, 47.0], []])
+@pytest.mark.parametrize("clips", [1, 150, 60_000])
+@pytest.mark.parametrize("seconds", [[0.1], [5.0], [3.0, 47.0], []])
 def test_there_are_settings_for_every_size(source: TaggerConfig, clips: int, seconds: list[float]) -> None:
     recipe = chosen(source, clips, seconds)
     assert Recipe.from_json(recipe.to_json()) == recipe

@@ -80,7 +80,7 @@ def test_it_is_told_in_lines_that_begin_with_the_recipe() -> None:
     assert Recipe.from_dict(tree) == AST_TINY
     assert "clips: 1,600 to learn from, 0 for validation, 1 held out" in text
     assert "61 tokens a clip, 5 s clips" in text
-    assert "steps: 2,000 of 32 clips in 40 epochs" in text
+    assert "steps: 1,200 of 32 clips in 24 epochs" in text
     assert "memory: about 0." in text
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from tone_recipe import TINY
 from earmark.config import ConfigError
 from earmark.encoders import PaSST, Patchout
 from earmark.models import load
-from earmark.training import EMA, SWA, AdamW, Mixup, Recipe, Settings, train
+from earmark.training import SWA, AdamW, Mixup, Recipe, Settings, train
 from earmark.training.state import read_state
 from earmark.training.stopping import StoppedError
 
@@ -54,7 +55,9 @@ def in_a_fork(work: Callable[[], object]) -> int:
 
 
 @pytest.mark.parametrize(
-    "recipe", [TINY, PATCHY.replace(averaging=SWA(start=1, every=2))], ids=["cnn", "passt"]
+    "recipe",
+    [pytest.param(TINY, marks=pytest.mark.slow), PATCHY.replace(averaging=SWA(start=1, every=2))],
+    ids=["cnn", "passt"],
 )
 def test_a_run_that_is_killed_again_and_again_gives_the_same_bytes(
     recipe: Recipe, tones: Path, tmp_path: Path
@@ -78,60 +81,73 @@ def test_a_run_that_is_killed_again_and_again_gives_the_same_bytes(
     assert [(row["epoch"], row["loss"]) for row in rows] == [(row["epoch"], row["loss"]) for row in whole]
 
 
-def test_a_signal_saves_the_run_and_says_how_to_go_on(tones: Path, tmp_path: Path) -> None:
-    def interrupt(row: dict[str, float]) -> None:
-        if row["epoch"] == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    recipe = TINY.replace(epochs=3)
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(StoppedError, match=r"SIGTERM.*--resume") as stopped:
-        train(recipe, tones, tmp_path / "run", report=interrupt)
-    assert stopped.value.signal == signal.SIGTERM
-    assert signal.getsignal(signal.SIGTERM) == before
-    assert load(tmp_path / "run").has_head
-    train(recipe, tones, tmp_path / "run", Settings(resume=True))
-    train(recipe, tones, tmp_path / "whole")
-    assert weights(tmp_path / "run") == weights(tmp_path / "whole")
+THREE = TINY.replace(epochs=3)
 
 
-def stopped_run(tones: Path, run: Path) -> Path:
+@pytest.fixture(scope="module")
+def whole(tones: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The weights after three epochs without a stop."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    train(THREE, tones, run)
+    return weights(run)
+
+
+@pytest.fixture(scope="module")
+def stopped_once(tones: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of three epochs that was stopped after the first."""
 
     def interrupt(row: dict[str, float]) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
+    run = tmp_path_factory.mktemp("stopped") / "run"
     with pytest.raises(StoppedError):
-        train(TINY.replace(epochs=3), tones, run, Settings(save_steps=2), report=interrupt)
+        train(THREE, tones, run, Settings(save_steps=2), report=interrupt)
     return run
 
 
-def test_an_unfinished_run_is_neither_overwritten_nor_continued_unasked(tones: Path, tmp_path: Path) -> None:
-    run = stopped_run(tones, tmp_path / "run")
+@pytest.fixture
+def stopped(stopped_once: Path, tmp_path: Path) -> Path:
+    """A copy of the stopped run."""
+    return Path(shutil.copytree(stopped_once, tmp_path / "run"))
+
+
+def test_a_signal_saves_the_run_and_says_how_to_go_on(tones: Path, tmp_path: Path, whole: bytes) -> None:
+    def interrupt(row: dict[str, float]) -> None:
+        if row["epoch"] == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(StoppedError, match=r"SIGTERM.*--resume") as stopped:
+        train(THREE, tones, tmp_path / "run", report=interrupt)
+    assert stopped.value.signal == signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert load(tmp_path / "run").has_head
+    train(THREE, tones, tmp_path / "run", Settings(resume=True))
+    assert weights(tmp_path / "run") == whole
+
+
+def test_an_unfinished_run_is_neither_overwritten_nor_continued_unasked(tones: Path, stopped: Path) -> None:
     with pytest.raises(ConfigError, match=r"unfinished run.*--resume"):
-        train(TINY.replace(epochs=3), tones, run)
+        train(THREE, tones, stopped)
 
 
-def test_a_run_is_not_continued_with_another_recipe(tones: Path, tmp_path: Path) -> None:
-    run = stopped_run(tones, tmp_path / "run")
-    other = TINY.replace(epochs=3, optimizer=AdamW(lr=0.5))
+def test_a_run_is_not_continued_with_another_recipe(tones: Path, stopped: Path) -> None:
+    other = THREE.replace(optimizer=AdamW(lr=0.5))
     with pytest.raises(ConfigError, match=r"another recipe; they differ in optimizer\.lr"):
-        train(other, tones, run, Settings(resume=True))
+        train(other, tones, stopped, Settings(resume=True))
 
 
 def test_a_damaged_state_is_passed_over_for_an_older_one(
-    tones: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tones: Path, stopped: Path, whole: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run = stopped_run(tones, tmp_path / "run")
-    states = sorted((run / "state").iterdir())
+    states = sorted((stopped / "state").iterdir())
     assert len(states) == 2
     damaged = bytearray(states[-1].read_bytes())
     damaged[-1] ^= 1
     states[-1].write_bytes(damaged)
-    train(TINY.replace(epochs=3), tones, run, Settings(resume=True))
+    train(THREE, tones, stopped, Settings(resume=True))
     assert "damaged" in caplog.text
-    train(TINY.replace(epochs=3), tones, tmp_path / "whole")
-    assert weights(run) == weights(tmp_path / "whole")
+    assert weights(stopped) == whole
 
 
 def test_a_second_trainer_in_the_same_folder_is_refused(tones: Path, tmp_path: Path) -> None:
@@ -156,11 +172,10 @@ def test_a_finished_run_is_handed_out_again(tones: Path, tmp_path: Path) -> None
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
 
 
-def test_a_state_says_where_the_run_stands(tones: Path, tmp_path: Path) -> None:
-    run = stopped_run(tones, tmp_path / "run")
-    state = read_state(sorted((run / "state").iterdir())[-1])
+def test_a_state_says_where_the_run_stands(stopped: Path) -> None:
+    state = read_state(sorted((stopped / "state").iterdir())[-1])
     assert (state.counters["epoch"], state.counters["step"]) == (1, 0)
-    assert Recipe.from_json(state.recipe) == TINY.replace(epochs=3)
+    assert Recipe.from_json(state.recipe) == THREE
     assert state.part("model").keys() >= {"head.linear.weight"} or state.part("model")
 
 
@@ -189,23 +204,8 @@ def test_the_command_ends_with_143_on_a_request_to_terminate_and_goes_on(tones: 
     assert (tmp_path / "run" / "last.safetensors").exists()
 
 
-def test_averages_survive_a_stop(tones: Path, tmp_path: Path) -> None:
-    recipe = TINY.replace(epochs=3, averaging=EMA(decay=0.5))
-    run = tmp_path / "run"
-
-    def interrupt(row: dict[str, float]) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    with pytest.raises(StoppedError):
-        train(recipe, tones, run, report=interrupt)
-    train(recipe, tones, run, Settings(resume=True))
-    train(recipe, tones, tmp_path / "whole")
-    assert weights(run) == weights(tmp_path / "whole")
-
-
-def test_processor_time_is_counted_over_all_starts_of_a_run(tones: Path, tmp_path: Path) -> None:
-    run = stopped_run(tones, tmp_path / "run")
-    before = read_state(sorted((run / "state").iterdir())[-1]).counters["cpu_seconds"]
-    train(TINY.replace(epochs=3), tones, run, Settings(resume=True))
-    rows = [json.loads(line)["cpu_seconds"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+def test_processor_time_is_counted_over_all_starts_of_a_run(tones: Path, stopped: Path) -> None:
+    before = read_state(sorted((stopped / "state").iterdir())[-1]).counters["cpu_seconds"]
+    train(THREE, tones, stopped, Settings(resume=True))
+    rows = [json.loads(line)["cpu_seconds"] for line in (stopped / "metrics.jsonl").read_text().splitlines()]
     assert 0 < rows[0] <= before < rows[1] < rows[2]

@@ -3,14 +3,12 @@
 import csv
 import os
 import signal
-import socket
-import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from several import together
 from tone_recipe import TINY
 from torch.distributed.tensor import DTensor
 
@@ -35,50 +33,14 @@ PASST = TINY.replace(
     augment=TINY.augment.replace(mixup=Mixup(share=0.5)),
     optimizer=AdamW(lr=1e-2, layer_decay=0.9),
     clip_norm=0.5,
-    epochs=3,
+    epochs=2,
+    batch_size=14,
 )
 SHARDED = Settings(shard=True, resume=True, save_steps=2)
 ALONE = Settings(resume=True, save_steps=2)
-SECONDS = 120.0
 
 # Python 3.12 warns of forks beside threads; torch has some that sleep.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-
-
-def together(work: Callable[[], object], errors: Path, processes: int = 2) -> None:
-    """Do something in several processes that have torch already; fail with what the first to fail says."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    known = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
-    left = {forked(work, known | {"RANK": f"{n}", "LOCAL_RANK": f"{n}"}, errors) for n in range(processes)}
-    deadline = time.monotonic() + SECONDS
-    try:
-        while left:
-            assert time.monotonic() < deadline, "the processes wait for one another"
-            for child in sorted(left):
-                found, status = os.waitpid(child, os.WNOHANG)
-                left -= {found}
-                assert not status, errors.read_text()
-            time.sleep(0.02)
-    finally:
-        for child in left:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-
-
-def forked(work: Callable[[], object], known: dict[str, str], errors: Path) -> int:
-    """A child process that works, and writes down why it could not."""
-    child = os.fork()
-    if child == 0:
-        try:
-            os.environ.update(known)
-            work()
-        except BaseException:
-            errors.write_text(f"process {known['RANK']}: {traceback.format_exc()}")
-            os._exit(1)
-        os._exit(0)
-    return child
 
 
 def stopping_after(epoch: int) -> Callable[[dict[str, float]], None]:
@@ -155,7 +117,7 @@ def test_the_run_of_one_process_goes_on_sharded(whole: Path, tones: Path, tmp_pa
 
 
 def test_a_sharded_run_that_was_stopped_is_the_same_to_the_bit(tones: Path, tmp_path: Path) -> None:
-    recipe, errors = PASST.replace(averaging=SWA(start=1, every=1)), tmp_path / "errors"
+    recipe, errors = PASST.replace(averaging=SWA(start=1, every=1), epochs=3), tmp_path / "errors"
     together(lambda: train(recipe, tones, tmp_path / "through", SHARDED), errors)
     together(lambda: until_stopped(recipe, tones, tmp_path / "run", SHARDED), errors)
     together(lambda: train(recipe, tones, tmp_path / "run", SHARDED), errors)

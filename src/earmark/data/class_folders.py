@@ -167,6 +167,10 @@ def _check_learnt(sounds: Sequence[Sound], mistakes: Mistakes) -> None:
 
 
 def _check_names(root: Path, names: tuple[str, ...], sounds: Sequence[Sound], mistakes: Mistakes) -> None:
+    for name in dict.fromkeys(sound.label for sound in sounds):
+        if displayable(name) != name:
+            shown = displayable(name)
+            mistakes.add("bytes", 0, f"the name of the class '{shown}' is no UTF-8 text; rename its folder")
     strangers = Counter(sound.label for sound in sounds if sound.label not in names)
     for name, count in strangers.items():
         mistakes.add("stranger", 0, f"{name!r}, with {count} sounds, is none of the {len(names)} labels")

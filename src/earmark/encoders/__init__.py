@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from earmark.encoders.ast import AST, ASTEncoder
+from earmark.encoders.clip_statistics import ClipStatistics, ClipStatisticsEncoder
 from earmark.encoders.clusters import Clusters
 from earmark.encoders.cnn_transformer import CNNTransformer, CNNTransformerEncoder
 from earmark.encoders.crnn import CRNN, CRNNEncoder
@@ -25,6 +26,7 @@ from earmark.encoders.transformer import Transformer, TransformerEncoder
 
 EncoderConfig = Annotated[
     AST
+    | ClipStatistics
     | CNNTransformer
     | CRNN
     | DBERT
@@ -51,6 +53,8 @@ __all__ = [
     "CNNTransformer",
     "CNNTransformerEncoder",
     "CRNNEncoder",
+    "ClipStatistics",
+    "ClipStatisticsEncoder",
     "Clusters",
     "DBERTEncoder",
     "DyMN",

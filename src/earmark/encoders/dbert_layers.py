@@ -9,6 +9,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from earmark.encoders.layers import attend_dropping
+
 
 class ConvFeatures(nn.Module):
     """Convolutions from samples to frames: no padding, no bias, a GELU after each.
@@ -74,7 +76,7 @@ class SelfAttention(nn.Module):
 
     def __init__(self, dim: int, heads: int, dropout: float) -> None:
         super().__init__()
-        self.heads, self.dropout = heads, dropout
+        self.heads, self.dropout = heads, nn.Dropout(dropout)
         self.in_proj_weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(3 * dim, dim)))
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
         self.out_proj = nn.Linear(dim, dim)
@@ -86,13 +88,8 @@ class SelfAttention(nn.Module):
         """Let every token look at the valid tokens of its clip."""
         joint = nn.functional.linear(x, self.in_proj_weight, self.in_proj_bias)
         q, k, v = joint.unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        mixed = nn.functional.scaled_dot_product_attention(
-            q,
-            k,
-            v,
-            attn_mask=None if valid is None else valid[:, None, None],
-            dropout_p=self.dropout if self.training else 0.0,
-        )
+        mask = None if valid is None else valid[:, None, None]
+        mixed = attend_dropping(q, k, v, self.dropout, mask)
         return self.out_proj(mixed.transpose(1, 2).flatten(2))
 
 

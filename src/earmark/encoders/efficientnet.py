@@ -246,7 +246,7 @@ class MBConv(nn.Module):
         self._bn2 = norm(block.out)
         self.expands = block.expansion > 1
         self.has_shortcut = block.step.stride == 1 and before == block.out
-        self.drop = drop
+        self.drop = nn.Dropout(drop)
 
     def forward(self, grid: Float[Tensor, "batch dim row column"]) -> Float[Tensor, "batch out row2 column2"]:
         """Transform a map, and add it where the shapes allow."""
@@ -259,7 +259,4 @@ class MBConv(nn.Module):
 
     def sometimes(self, grid: Float[Tensor, "batch dim row column"]) -> Float[Tensor, "batch dim row column"]:
         """In training, zero the maps of some clips, and scale the others so that the mean stays."""
-        if not self.training or self.drop == 0:
-            return grid
-        kept = torch.rand(len(grid), 1, 1, 1, device=grid.device) >= self.drop
-        return grid * kept / (1 - self.drop)
+        return grid * self.drop(grid.new_ones(len(grid), 1, 1, 1)) if self.training else grid

@@ -3,7 +3,7 @@
 from itertools import product
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 LONG = 250
@@ -119,6 +119,32 @@ def attend(
         scores = (q[clip, head] * scale) @ k[clip, head].T
         mixed[clip, head] = scores.softmax(dim=-1) @ v[clip, head]
     return mixed
+
+
+def attend_dropping(
+    q: Float[Tensor, "batch head query width"],
+    k: Float[Tensor, "batch head token width"],
+    v: Float[Tensor, "batch head token width"],
+    dropout: nn.Dropout,
+    mask: Bool[Tensor, "batch 1 1 token"] | None = None,
+) -> Float[Tensor, "batch head query width"]:
+    """Scaled dot-product attention whose weights are dropped in training.
+
+    Args:
+        q: queries.
+        k: keys.
+        v: values.
+        dropout: of the weights.  Torch's fused kernel has its own; for one that knows its share of a batch
+            (`training/dropping.py`) the weights are written out.
+        mask: tokens that may be looked at; None for all.
+    """
+    if not dropout.training or getattr(dropout, "share", None) is None:
+        dropped = dropout.p if dropout.training else 0.0
+        return nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropped)
+    scores = (q * q.shape[3] ** -0.5) @ k.transpose(2, 3)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, float("-inf"))
+    return dropout(scores.softmax(dim=-1)) @ v
 
 
 def init_transformer(module: nn.Module) -> None:

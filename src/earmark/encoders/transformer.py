@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from earmark.encoders.encoding import Encoding, Layer, layers_until
-from earmark.encoders.layers import check_heads
+from earmark.encoders.layers import attend_dropping, check_heads
 from earmark.encoders.sequence import SequenceEncoder, frames_first, plain_layer, with_mean
 
 POOL = 4
@@ -137,8 +137,7 @@ class PostNormAttention(nn.Module):
             project(x).unflatten(2, (self.heads, -1)).transpose(1, 2)
             for project in (self.w_qs, self.w_ks, self.w_vs)
         )
-        dropped = self.dropout.p if self.training else 0.0
-        mixed = nn.functional.scaled_dot_product_attention(q, k, v, dropout_p=dropped)
+        mixed = attend_dropping(q, k, v, self.dropout)
         return self.layer_norm(x + self.dropout(self.fc(mixed.transpose(1, 2).flatten(2))))
 
 

@@ -1,5 +1,6 @@
 """Several folds of one recipe, summed up; and several predictions, added one by one."""
 
+import math
 import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -33,16 +34,26 @@ def headlines(predictions: Predictions) -> dict[str, float]:
 def spread(folds: Sequence[dict[str, float]]) -> dict[str, Spread]:
     """Mean and deviation of each metric over folds; folds in which it is not defined are left out.
 
+    The deviation is not defined (NaN) where a fold is infinite, as d' is where nothing was mistaken.
+
     Example:
         >>> spread([{"map": 0.25}, {"map": 0.5}, {"map": 0.75}])["map"]
         Spread(mean=0.5, deviation=0.25)
+        >>> spread([{"d_prime": 2.0}, {"d_prime": float("inf")}])["d_prime"]
+        Spread(mean=inf, deviation=nan)
     """
     found: dict[str, Spread] = {}
     for name in folds[0]:
         values = [fold[name] for fold in folds if fold[name] == fold[name]]
         mean = statistics.fmean(values) if values else float("nan")
-        found[name] = Spread(mean, statistics.stdev(values) if len(values) > 1 else 0.0)
+        found[name] = Spread(mean, _deviation(values))
     return found
+
+
+def _deviation(values: Sequence[float]) -> float:
+    if len(values) < 2:
+        return 0.0
+    return statistics.stdev(values) if all(map(math.isfinite, values)) else float("nan")
 
 
 def cumulative(members: Sequence[Predictions], rule: Rule) -> list[dict[str, float]]:

@@ -76,6 +76,10 @@ def hold_out(
             fold: chosen.read(root) if fold is None else chosen.replace(fold=fold).read(root)
         }
     else:
+        if fold is not None and fold not in all_folds(chosen):
+            raise ConfigError(
+                f"{name} has no fold {fold}; there are {', '.join(map(str, all_folds(chosen)))}"
+            )
         own = common_fold(models, chosen, fold)
         if own is None and part != "test":
             raise ConfigError(

@@ -13,6 +13,7 @@ from earmark.recipes import (
     openmic,
     psla,
     speech_commands,
+    statistics,
 )
 from earmark.recipes.named import Named
 
@@ -27,6 +28,7 @@ NAMED: dict[str, Named] = (
     | esc50.RECIPES
     | esc50_minimal.RECIPES
     | esc10.RECIPES
+    | statistics.RECIPES
     | speech_commands.RECIPES
 )
 """Every recipe by name, with what its authors say of it."""

@@ -80,11 +80,15 @@ def _device(name: str, local_rank: int | None) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise ConfigError(f"no device {name!r}; take cpu, cuda or cuda:N") from None
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"training on device {name!r} is not known; take cpu, cuda or cuda:N")
     if device.type == "cuda":
         if not torch.cuda.is_available():
             raise ConfigError("device is cuda but PyTorch sees no GPU; take cpu, or a PyTorch built for CUDA")
         if local_rank is not None and ":" not in name:
             device = torch.device("cuda", local_rank)
+        if (device.index or 0) >= torch.cuda.device_count():
+            raise ConfigError(f"no device {str(device)!r}: there are {torch.cuda.device_count()} GPUs here")
         torch.cuda.set_device(device)
     return device
 

@@ -116,7 +116,7 @@ class Feed(Dataset[Batch]):
         self.n_classes = self.targets.n_classes
         self.n_clips = recipe.epoch_clips or len(sounds)
         self.steps_per_epoch = -(-self.n_clips // recipe.batch_size)
-        self.length = round(recipe.model.clip_seconds * sounds.sample_rate)
+        self.length = round(recipe.heard_seconds * sounds.sample_rate)
         self._order: tuple[int, Int64[np.ndarray, "clip"]] | None = None
 
     def order(self, epoch: int) -> Int64[np.ndarray, "clip"]:
@@ -205,25 +205,27 @@ def batches(feed: Feed, epoch: int, step: int, settings: Settings) -> Iterator[t
         TrainingError: a worker was killed, or nothing came from one for ten minutes; or too many clips in a
             row cannot be decoded.
     """
-    places = [
-        (e, s)
-        for e in range(epoch, feed.recipe.epochs)
-        for s in range(step if e == epoch else 0, feed.steps_per_epoch)
-    ]
     if not settings.workers:
-        yield from ((*place, feed[place]) for place in places)
+        yield from ((*place, feed[place]) for place in _places(feed, epoch, step))
         return
     loader = DataLoader(
         feed,
         batch_size=None,
-        sampler=places,  # pyright: ignore[reportArgumentType] (any iterable of keys will do, says its documentation)
+        sampler=_places(feed, epoch, step),  # pyright: ignore[reportArgumentType] (any iterable of keys will do, says its documentation)
         num_workers=settings.workers,
         timeout=HANG_SECONDS,
     )
     try:
-        yield from ((*place, batch) for place, batch in zip(places, loader, strict=True))
+        for place, batch in zip(_places(feed, epoch, step), loader, strict=True):
+            yield *place, batch
     except RuntimeError as error:
         raise _in_words(error) from None
+
+
+def _places(feed: Feed, epoch: int, step: int) -> Iterator[tuple[int, int]]:
+    """The steps that are left, each as its epoch and its number in it."""
+    for later in range(epoch, feed.recipe.epochs):
+        yield from ((later, s) for s in range(step if later == epoch else 0, feed.steps_per_epoch))
 
 
 def _in_words(error: RuntimeError) -> RuntimeError:

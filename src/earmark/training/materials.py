@@ -39,7 +39,8 @@ def extras_of(recipe: Recipe, split: Split, settings: Settings) -> Extras:
     """What the feed needs for a recipe.
 
     Raises:
-        ConfigError: the recipe asks for impulse responses or a teacher, and the settings name none.
+        ConfigError: the recipe asks for impulse responses or a teacher, and the settings name none; or the
+            other way round.
     """
     if recipe.augment.reverb and settings.impulse_responses is None:
         raise ConfigError(
@@ -50,6 +51,16 @@ def extras_of(recipe: Recipe, split: Split, settings: Settings) -> Extras:
         raise ConfigError(
             "the recipe distills from a teacher; give a model, or an .npy file of its logits for each "
             "training clip, by --with teacher=NAME"
+        )
+    if recipe.distillation is None and settings.teacher is not None:
+        raise ConfigError(
+            f"teacher {settings.teacher!r} is given but the recipe distills from none; leave it away, or "
+            "--set 'distillation={}'"
+        )
+    if not recipe.augment.reverb and settings.impulse_responses is not None:
+        raise ConfigError(
+            "impulse_responses are given but the recipe's augment.reverb is 0; leave them away, or --set "
+            "augment.reverb=0.5"
         )
     folder, stored = settings.impulse_responses, _stored(settings.teacher)
     return Extras(

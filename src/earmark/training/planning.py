@@ -80,7 +80,7 @@ class Plan(NamedTuple):
             [
                 json.dumps(self.recipe.to_dict(), indent=2, ensure_ascii=False),
                 f"clips: {learned:,} to learn from, {chosen:,} for validation, {held_out:,} held out",
-                f"model: {self.parameters:,} parameters, {tokens}{self.recipe.model.clip_seconds:g} s clips",
+                f"model: {self.parameters:,} parameters, {tokens}{self.recipe.heard_seconds:g} s clips",
                 f"steps: {self.steps:,} of {self.recipe.batch_size} clips in {self.recipe.epochs} epochs",
                 f"memory: about {self.memory_bytes / 1e9:.2f} GB = {PROCESS_BYTES / 1e9:.2f} GB for the "
                 f"process + {self.fixed_bytes / 1e9:.2f} GB for the model and its optimizer + {self.batch} "
@@ -100,7 +100,7 @@ def plan(recipe: Recipe, split: Split, settings: Settings) -> Plan:
     count = Tagger(recipe.model, hollow=True).count_parameters()
     clips = recipe.epoch_clips or len(split.train)
     copies = 2 + MOMENTS + (recipe.averaging is not None)
-    kept = kept_for_gradient(recipe.model)
+    kept = kept_for_gradient(recipe.model.replace(clip_seconds=recipe.heard_seconds))
     clip_bytes = kept.recomputed_bytes if settings.recompute else kept.bytes
     if recipe.precision != "fp32":
         clip_bytes //= 2

@@ -25,6 +25,8 @@ class Recipe(Frozen):
         epochs: how many; fixed, never chosen by the held-out part.
         epoch_clips: clips in an epoch; None for as many as there are to learn from.
         batch_size: clips in a step, over all processes together.
+        crop_seconds: training hears only so much of a clip at a time, from where `augment.crop` or
+            `augment.random_offset` draws it; evaluation hears the model's `clip_seconds`.  None for as much.
         seed: every random draw is a function of it.
         sampling: which clips an epoch has, and in which order.
         augment: random changes of the clips.
@@ -43,10 +45,11 @@ class Recipe(Frozen):
     model: TaggerConfig
     init: str | None = None
     corpus: CorpusConfig
-    epochs: int = Field(gt=0)
+    epochs: int = Field(gt=0, le=1_000_000)
     epoch_clips: int | None = Field(default=None, gt=0)
     batch_size: int = Field(default=32, gt=0)
-    seed: int = Field(default=0, ge=0)
+    crop_seconds: float | None = Field(default=None, gt=0, le=600)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     sampling: SamplingConfig = Shuffled()
     augment: Augment = Augment()
     distillation: Distillation | None = None
@@ -69,7 +72,35 @@ class Recipe(Frozen):
             )
         if self.model.head is None:
             raise ValueError("model.head is None, so there are no logits to learn by; give the model a head")
-        misfit = self.augment.misfit(self.model.frontend)
+        misfit = self.augment.misfit(self.model.frontend) or self._crop_misfit()
         if misfit:
             raise ValueError(misfit)
         return self
+
+    @property
+    def heard_seconds(self) -> float:
+        """How much of a clip training hears at a time."""
+        return self.model.clip_seconds if self.crop_seconds is None else self.crop_seconds
+
+    def _crop_misfit(self) -> str | None:
+        """Why clips cannot be cut to `crop_seconds`, as a sentence; None if they can."""
+        if self.crop_seconds is None:
+            return None
+        frontend, asked = self.model.frontend, f"crop_seconds is {self.crop_seconds:g}"
+        if self.crop_seconds > self.model.clip_seconds:
+            return (
+                f"{asked} but the model's clips have {self.model.clip_seconds:g} s; give no more than that, "
+                "or a longer model.clip_seconds"
+            )
+        if not (self.augment.crop or self.augment.random_offset):
+            return (
+                f"{asked} but nothing says where in a clip a crop begins; set augment.crop, or "
+                "augment.random_offset for crops that do not run over a clip's end"
+            )
+        shortest = frontend.samples_for(self.model.encoder.min_frames)
+        if round(self.crop_seconds * frontend.sample_rate) < shortest:
+            return (
+                f"{asked} but front end and encoder need {shortest / frontend.sample_rate:.4g} s at least; "
+                "give more, or None for whole clips"
+            )
+        return None

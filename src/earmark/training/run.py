@@ -1,6 +1,7 @@
 """A run from its beginning to its end: the loop; read it from top to bottom."""
 
 import logging
+import math
 import signal
 import time
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any
 
 import torch
 
+from earmark.config import ConfigError
 from earmark.data import Split
 from earmark.models import Tagger
 from earmark.training.distribution import World
@@ -21,7 +23,7 @@ from earmark.training.recipe import Recipe
 from earmark.training.run_folder import RESULT, RunFolder
 from earmark.training.settings import Settings, TrainingError
 from earmark.training.sharding import all_placed_like, whole, whole_copy
-from earmark.training.state import State, optimizer_tensors, restore_optimizer
+from earmark.training.state import State, fingerprint, optimizer_tensors, restore_optimizer
 from earmark.training.step import Learner, Outcome
 from earmark.training.stopping import Stopping
 from earmark.training.tracking import Tracks
@@ -48,6 +50,7 @@ class Run:
         self, recipe: Recipe, split: Split, folder: RunFolder | None, place: World, settings: Settings
     ) -> None:
         self.recipe, self.folder, self.world, self.settings = recipe, folder, place, settings
+        self.spent, self.began = 0.0, time.process_time()
         state = folder.newest() if settings.resume and folder is not None else None
         begun = recipe if state is None else recipe.replace(init=None)  # its weights are replaced anyway
         self.model = begin(begun).to(place.device)
@@ -64,6 +67,7 @@ class Run:
         self.learner = Learner(recipe, self.model, optimizer, place, called, teacher)
         self.stopping, self.tracks = Stopping(), Tracks()
         self.names = [clip.path.name for clip in split.train]
+        self.data = fingerprint(split.train) if folder is not None else ""
         self.epoch = self.step = self.bad_steps = self.heard = 0
         self.loss_sum, self.best = 0.0, float("-inf")
         self.failures: dict[int, str] = {}
@@ -96,6 +100,11 @@ class Run:
     def number(self) -> int:
         """The steps that are done, over the whole run."""
         return self.epoch * self.feed.steps_per_epoch + self.step
+
+    def cpu_seconds(self) -> float:
+        """Processor time of all training processes, over all starts of the run, but for what a kill undid."""
+        own = torch.tensor([time.process_time() - self.began])
+        return self.spent + float(self.world.total(own)[0])
 
     def _learn(self, batch: Batch) -> Outcome:
         """One step, with its rate, its guard and its bookkeeping."""
@@ -134,7 +143,7 @@ class Run:
             return
         for share in self.world.gather(batch.failures):
             self.failures |= share
-        most = self.settings.max_errors * len(self.names)
+        most = max(1.0, self.settings.max_errors * len(self.names))  # one may always fail, also of a few
         if len(self.failures) > most:
             raise TrainingError(
                 f"{len(self.failures)} of {len(self.names)} training clips cannot be decoded, the last "
@@ -147,9 +156,10 @@ class Run:
             self.average.end_epoch(self.model, self.epoch)
         row: dict[str, Any] = {
             "epoch": self.epoch + 1,
-            "loss": self.loss_sum / max(self.heard, 1),
+            "loss": self.loss_sum / self.heard if self.heard else math.nan,  # no step was applied
             "lr": self.learner.optimizer.param_groups[0]["lr"],
             "failed_clips": len(self.failures),
+            "cpu_seconds": self.cpu_seconds(),
         } | watch.lap(self.feed.n_clips)
         if self.validation:
             candidate = self.averaged()
@@ -200,9 +210,11 @@ class Run:
             "bad_steps": self.bad_steps,
             "loss_sum": self.loss_sum,
             "heard": self.heard,
+            "cpu_seconds": self.cpu_seconds(),
             "best": self.best if self.best > float("-inf") else None,
             "failures": [[clip, why] for clip, why in self.failures.items()],
             "scaler": self.learner.scaler.state_dict(),
+            "data": self.data,
         }
         parts = {"model": self.model.state_dict(), "optimizer": optimizer_tensors(self.learner.optimizer)}
         if self.average:
@@ -215,8 +227,14 @@ class Run:
         if state is None:
             if self.world.is_main:
                 log.warning("%s holds no state to go on from; beginning anew", folder.path)
+                folder.forget_after(0)
             return
         counters = state.counters
+        if counters.get("data", self.data) != self.data:
+            raise ConfigError(
+                f"{folder.path} holds a run on other clips than those given now (by name, label and time); "
+                "resume with the data that it was begun with, or choose another folder"
+            )
         self.model.load_state_dict(all_placed_like(state.part("model"), self.model.state_dict()))
         restore_optimizer(self.learner.optimizer, state.part("optimizer"))
         if self.average:
@@ -225,7 +243,7 @@ class Run:
             self.learner.scaler.load_state_dict(counters["scaler"])
         self.epoch, self.step = counters["epoch"], counters["step"]
         self.bad_steps, self.heard = counters["bad_steps"], counters["heard"]
-        self.loss_sum = counters["loss_sum"]
+        self.loss_sum, self.spent = counters["loss_sum"], counters.get("cpu_seconds", 0.0)
         self.best = float("-inf") if counters["best"] is None else counters["best"]
         self.failures = dict(counters["failures"])
         if self.world.is_main:
@@ -233,9 +251,10 @@ class Run:
             log.warning("resuming %s at epoch %d, step %d", folder.path, self.epoch + 1, self.step + 1)
 
     def _finish(self) -> Tagger:
-        """The result: averaged if the recipe says so."""
-        model = self.averaged()
+        """The result: averaged if the recipe says so; and the weights as the last step left them."""
+        model, last = self.averaged(), whole_copy(self.model)
         if self.folder and self.world.is_main:
-            self.folder.export(model, RESULT, self.recipe.epochs)
+            self.folder.export(last, "last.safetensors", self.recipe.epochs)
+            self.folder.export(model, RESULT, self.recipe.epochs)  # it says that the run is finished
         self.world.wait()
         return model

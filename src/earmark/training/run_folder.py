@@ -4,6 +4,7 @@ import fcntl
 import importlib.metadata
 import json
 import logging
+import math
 import os
 import platform
 import shlex
@@ -33,8 +34,9 @@ class RunFolder:
 
     It holds `recipe.json`, `environment.json`, `metrics.jsonl`, `tensorboard/` and `curves.png` (and
     `trackers.json`, if it is known elsewhere, too), `state/` to go on from, and models that
-    `earmark tag --model FOLDER` reads: `model.safetensors` when the run is finished, `last.safetensors` and,
-    where weights are averaged or chosen, `averaged.safetensors` and `best.safetensors`.
+    `earmark tag --model FOLDER` reads: `model.safetensors` when the run is finished, averaged if the
+    recipe averages; `last.safetensors`, the weights of the newest state or of the end; and
+    `best.safetensors`, if there are clips for validation.
     """
 
     def __init__(self, path: Path, recipe: Recipe) -> None:
@@ -85,9 +87,10 @@ class RunFolder:
         save(model, self.path / name, provenance(self.recipe, epochs), dtype)
 
     def record(self, row: dict[str, Any]) -> None:
-        """Append the metrics of an epoch."""
+        """Append the metrics of an epoch, with null for what is NaN or infinite: JSON has neither."""
+        plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
         with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(json.dumps(plain) + "\n")
 
     def rows(self) -> list[dict[str, Any]]:
         """The metrics so far, without a line that was cut off."""
@@ -109,6 +112,18 @@ class RunFolder:
         """Write a text into the folder, atomically."""
         with commit(self.path / name) as file:
             file.write(text.encode())
+
+    def check_finished(self) -> None:
+        """Make sure that a run that came to its end is the one that is meant.
+
+        Raises:
+            ConfigError: it is of another recipe; the sentence says where they differ.
+        """
+        try:
+            other = json.loads((self.path / "recipe.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return  # its model says what it is
+        self._check_recipe(other)
 
     def _check_recipe(self, other: Any) -> None:
         changed = sorted(_differences(self.recipe.to_dict(), other))
@@ -142,7 +157,9 @@ def run_folder(folder: RunFolder, resume: bool) -> Generator[None, None, None]:
             ) from None
         if not resume:
             _refuse_used(folder)
-        if not folder.is_finished:
+        if folder.is_finished:
+            folder.check_finished()
+        else:
             folder.newest()  # a state of another recipe is told before anything is written
             folder.write("recipe.json", json.dumps(folder.recipe.to_dict(), indent=2))
             folder.write("environment.json", json.dumps(environment(), indent=2))

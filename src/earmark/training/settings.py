@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from earmark.config import Frozen
 
@@ -21,7 +21,7 @@ class Settings(Frozen):
             itself; everything else computes the same, to rounding.
         save_minutes: time between two saved states.
         save_steps: steps between two saved states, in addition; None for time alone.
-        max_errors: share of the training clips that may fail to decode.
+        max_errors: share of the training clips that may fail to decode; one always may.
         compile: let `torch.compile` build the network.
         recompute: keep no activations inside the encoder's blocks and compute them again for the gradient:
             less memory, a third more time.
@@ -45,6 +45,12 @@ class Settings(Frozen):
     impulse_responses: Path | None = None
     teacher: str | None = None
     trackers: tuple[Literal["wandb", "mlflow"], ...] = ()
+
+    @field_validator("trackers", mode="before")
+    @classmethod
+    def _by_name(cls, given: object) -> object:
+        """One or several names as the command line gives them: `wandb`, or `wandb,mlflow`."""
+        return given.split(",") if isinstance(given, str) else given
 
 
 class TrainingError(RuntimeError):

@@ -108,7 +108,7 @@ def measure_speed(recipe: Recipe, settings: Settings | None = None, steps: int =
 def made_up(recipe: Recipe, place: World) -> Batch:
     """A batch of noise with targets that fit the labels."""
     draws = torch.Generator().manual_seed(recipe.seed)
-    samples = round(recipe.model.clip_seconds * recipe.model.frontend.sample_rate)
+    samples = round(recipe.heard_seconds * recipe.model.frontend.sample_rate)
     size, classes = recipe.batch_size, len(recipe.model.labels)
     waveform = 0.1 * torch.randn(size, samples, generator=draws)
     targets = nn.functional.one_hot(torch.randint(classes, (size,), generator=draws), classes).float()
@@ -192,10 +192,10 @@ class _Watched(Learner):
         optimizer.register_step_pre_hook(lambda *_: clock.mark("backward"))
         optimizer.register_step_post_hook(lambda *_: clock.mark("optimizer"))
 
-    def losses(self, part: Batch, epoch: int, number: int, index: int) -> Float[Tensor, "batch"]:
-        if index:
+    def losses(self, part: Batch, epoch: int, number: int, stream: int) -> Float[Tensor, "batch"]:
+        if part.places[0] % self.recipe.batch_size:
             self.clock.mark("backward")  # of the part of the batch before
-        losses = super().losses(part, epoch, number, index)
+        losses = super().losses(part, epoch, number, stream)
         self.clock.mark("forward")
         return losses
 
@@ -210,7 +210,7 @@ def _summed(recipe: Recipe, settings: Settings, model: Tagger, clock: Clock, ste
         slowest_seconds=max(times),
         steps=steps,
         batch_size=recipe.batch_size,
-        clip_seconds=recipe.model.clip_seconds,
+        clip_seconds=recipe.heard_seconds,
         shares={name: seconds / total for name, seconds in medians.items()},
         peak_bytes=peak_bytes(clock.device),
         parameters=model.count_parameters(),

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 import torch
@@ -12,6 +13,7 @@ from earmark.models import Tagger
 from earmark.training.augment import Draws, augment_batch
 from earmark.training.distillation import Teacher
 from earmark.training.distribution import World, standing_in
+from earmark.training.dropping import MOST_SHARES, Share, hearing, share_dropout
 from earmark.training.feed import Batch
 from earmark.training.network import accumulating, averages_gradients
 from earmark.training.objectives import clip_losses
@@ -57,6 +59,7 @@ class Learner:
         self.recipe, self.model, self.optimizer, self.world = recipe, model, optimizer, world
         self.network, self.teacher = network, teacher
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=recipe.precision == "fp16")
+        share_dropout(model)
         self.draws = torch.Generator()
         if hasattr(model.encoder, "draws"):
             setattr(model.encoder, "draws", self.draws)  # noqa: B010 (torch types every attribute as a tensor)
@@ -88,10 +91,17 @@ class Learner:
         parts = list(_parts(batch, micro_batch, self.world.size))
         factor = self.world.size if averages_gradients(self.network) else 1
         total = 0.0
+        alike = self.world.size * len(parts) <= MOST_SHARES
         for index, part in enumerate(parts):
-            empty = not part.clips
-            with accumulating(self.network, index == len(parts) - 1), standing_in(self.model, empty):
-                losses = self.losses(_silence(part) if empty else part, epoch, number, index)
+            empty, last = not part.clips, index == len(parts) - 1
+            stream = 0 if alike else self.world.rank + self.world.size * index
+            with ExitStack() as within:
+                within.enter_context(accumulating(self.network, last))
+                within.enter_context(standing_in(self.model, empty))
+                if alike and not empty:
+                    first = part.places[0] % self.recipe.batch_size
+                    within.enter_context(hearing(self.model, Share(first, len(part.clips), batch.total)))
+                losses = self.losses(_silence(part) if empty else part, epoch, number, stream)
                 share = losses.sum() * (not empty) / batch.total
                 self.scaler.scale(share * factor).backward()
             total += float(share.detach())
@@ -106,11 +116,12 @@ class Learner:
         self.scaler.update()
         return Outcome(loss, norm, applied=True)
 
-    def losses(self, part: Batch, epoch: int, number: int, index: int) -> Float[Tensor, "batch"]:
+    def losses(self, part: Batch, epoch: int, number: int, stream: int) -> Float[Tensor, "batch"]:
         """The loss of each clip of a part of a batch: the one path of sound, with randomness in between.
 
-        What is drawn once for the whole batch, patchout and the edges of mel bands, is drawn alike in all
-        parts and processes; what is drawn for each value, dropout, is not.
+        What is drawn inside the network is drawn alike in all parts and processes: once for the whole batch,
+        as patchout and the edges of mel bands, or for each value of the whole batch, as dropout.  Only where
+        there are too many parts for that has each a stream of its own for dropout.
         """
         recipe, device = self.recipe, self.world.device
         once = int(generator(recipe.seed, epoch, number, "torch").integers(2**62))
@@ -133,8 +144,8 @@ class Learner:
                     generator(recipe.seed, epoch, number, "batch"),
                 ),
             )
-        if self.world.rank or index:
-            torch.manual_seed(once + self.world.rank + self.world.size * index)
+        if stream:
+            torch.manual_seed(once + stream)
         with torch.autocast(device.type, dtype=_DTYPES[recipe.precision], enabled=recipe.precision != "fp32"):
             logits = self.network(features)
         exclusive = self.model.labels.exclusive and not recipe.binary

@@ -14,6 +14,7 @@ from earmark.evaluation.metrics import evaluate_arrays
 from earmark.models import Tagger
 from earmark.training.distribution import World
 from earmark.training.feed import Targets
+from earmark.training.settings import TrainingError
 
 
 class Validation:
@@ -34,12 +35,21 @@ class Validation:
 
         Returns:
             Metrics by name with `val_` before it, the same in all processes.
+
+        Raises:
+            TrainingError: the model has diverged.
         """
         mine = range(world.rank, len(self.sounds), world.size)
         shares = world.gather(self._logits(model, mine, world.device))
         found = {index: row for share in shares for index, row in share.items()}
         if not found:
             return {}
+        bad = sum(not np.isfinite(row).all() for row in found.values())
+        if bad:
+            raise TrainingError(
+                f"the model's output is not finite for {bad} of {len(found)} validation clips, so it has "
+                "diverged; what was saved before stays; begin anew with a lower optimizer.lr"
+            )
         rows = [self.targets.row(index) for index in found]
         metrics = evaluate_arrays(
             np.stack(list(found.values())),

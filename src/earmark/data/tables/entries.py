@@ -108,7 +108,7 @@ class _Reader:
         self._groups: dict[str, str] = {}
 
         def place(name: str | None) -> int | None:  # None as well for one that is missing, which was noted
-            return header.index(name) if name in header else None
+            return header.index(name) if name and name in header else None  # pandas' index has no name
 
         self._path, self._label = place(columns.path), place(columns.label)
         self.entries.has_labels = self._label is not None
@@ -154,7 +154,7 @@ class _Reader:
     def _file(self, name: str, line: int) -> int:
         """The index of a file by a tidy name: other spellings of it may have been there before."""
         tidy = name.replace("\\", "/")
-        if "//" in tidy or "./" in tidy:
+        if ("//" in tidy or "./" in tidy) and "://" not in tidy:
             tidy = str(Path(tidy))
         known = self._file_of.get(tidy)
         if known is not None:

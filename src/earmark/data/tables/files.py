@@ -3,6 +3,7 @@
 import difflib
 import itertools
 import os
+import re
 import stat
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ _SCANNED_FROM = 64
 _LISTED_NAMES = 20_000
 PROBED = 10_000
 """So many files are opened at most to compare their length with the table."""
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # not C:/
 TOLERANCE = 0.1
 """Seconds by which an end may lie beyond its file, as tables round."""
 
@@ -96,6 +98,10 @@ def note_missing(
         name = displayable(files[index])
         if reason:
             mistakes.add("folder", lines[index], f"{name!r} {reason}; give the name of a file")
+            continue
+        if _ADDRESS.match(files[index]):
+            told = f"{name!r} is an address; fetch the file first, and write the name that it has here"
+            mistakes.add("address", lines[index], told)
             continue
         hint = _hint(root, files[index], none_at_all) if count < LISTED else ""
         mistakes.add("missing", lines[index], f"there is no file {name!r} under {displayable(root)}{hint}")
