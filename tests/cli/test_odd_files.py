@@ -31,11 +31,12 @@ def test_the_python_call_raises_the_stated_error_or_gives_finite_scores(odd: lis
     assert not wrong
 
 
+@pytest.mark.parametrize("every", [8, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_command_of_its_own_gives_one_row_or_one_sentence(
-    earmark, checkpoint: Path, odd: list[OddFile]
+    earmark, checkpoint: Path, odd: list[OddFile], every: int
 ) -> None:
     wrong = {}
-    for file in odd[::4]:  # a process for each: a quarter of them, spread over all kinds
+    for file in odd[::every]:  # a process for each
         arguments = ("tag", file.path, "--model", checkpoint, "--format", "jsonl", "--workers", "0")
         done = earmark(*arguments)
         if file.path.is_dir():

@@ -10,7 +10,10 @@ CUTS = ((0, 3), (3, 1), (4, 4))
 
 
 def test_shares_drop_what_the_whole_batch_drops() -> None:
-    whole, net = nn.Sequential(nn.Dropout(0.3), nn.Dropout(0.5)), nn.Sequential(nn.Dropout(0.3), nn.Dropout(0.5))
+    whole, net = (
+        nn.Sequential(nn.Dropout(0.3), nn.Dropout(0.5)),
+        nn.Sequential(nn.Dropout(0.3), nn.Dropout(0.5)),
+    )
     share_dropout(net)
     grid = torch.randn(8, 5, 7)
     torch.manual_seed(1)

@@ -3,7 +3,6 @@
 import math
 from typing import Literal, NamedTuple
 
-import torch
 from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn

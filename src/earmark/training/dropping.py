@@ -4,7 +4,6 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -17,12 +16,12 @@ class Share(NamedTuple):
 
     Attributes:
         start: the first of them.
-        count: how many.
+        clips: how many.
         total: clips of the batch.
     """
 
     start: int
-    count: int
+    clips: int
     total: int
 
 
@@ -37,6 +36,7 @@ class SharedDropout(nn.Dropout):
         share: which clips these are; None for all of the batch.
 
     Example:
+        >>> import torch
         >>> grid, dropout = torch.ones(4, 3), SharedDropout(0.5)
         >>> whole = (torch.manual_seed(0), dropout(grid))[1]
         >>> dropout.share = Share(2, 2, 4)
@@ -50,10 +50,10 @@ class SharedDropout(nn.Dropout):
         """Drop values at random in training; each clip has one row or several, clips in their order."""
         if self.share is None or not self.training or self.p == 0:
             return super().forward(input)
-        start, count, total = self.share
-        rows = len(input) // count
+        start, clips, total = self.share
+        rows = len(input) // clips
         drawn = input.new_empty(rows * total, *input.shape[1:]).bernoulli_(1 - self.p)
-        return input * drawn[rows * start : rows * (start + count)].div_(1 - self.p)
+        return input * drawn[rows * start : rows * (start + clips)].div_(1 - self.p)
 
 
 def share_dropout(model: nn.Module) -> None:
@@ -66,7 +66,7 @@ def share_dropout(model: nn.Module) -> None:
 @contextmanager
 def hearing(model: nn.Module, share: Share) -> Generator[None, None, None]:
     """Within, what comes is that share of the batch."""
-    dropouts = list(_dropouts(model)) if share.count < share.total else []
+    dropouts = list(_dropouts(model)) if share.clips < share.total else []
     for dropout in dropouts:
         dropout.share = share
     yield

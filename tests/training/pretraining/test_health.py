@@ -38,10 +38,10 @@ def detector(iterations: int = 3) -> CollapseDetector:
 GOOD, BAD = {"summary": Spread(5.0, 8.0)}, {"summary": Spread(1.0, 8.0)}
 
 
-def test_only_a_streak_is_a_collapse() -> None:
+def test_many_bad_iterations_are_a_collapse_and_good_ones_are_set_against_them() -> None:
     one = detector()
-    verdicts = [one.look(found, {"output": 1.0}) for found in (BAD, BAD, GOOD, BAD, BAD)]
-    assert verdicts == [None] * 5
+    verdicts = [one.look(found, {"output": 1.0}) for found in (BAD, GOOD, GOOD, BAD, BAD, GOOD, BAD)]
+    assert verdicts == [None] * 7
     sentence = one.look(BAD, {"output": 1.0})
     assert sentence is not None
     assert "perplexity of summary" in sentence
@@ -69,7 +69,7 @@ def test_a_detector_goes_on_where_another_stood() -> None:
     for found in (GOOD, BAD, BAD):
         one.look(found, {"output": 0.5})
     other.restore(one.state())
-    assert (other.streaks, other.begun) == (one.streaks, one.begun)
+    assert (other.bad, other.begun) == (one.bad, one.begun)
     assert other.look(BAD, {"output": 0.5}) is not None
 
 

@@ -20,7 +20,8 @@ class Collapse(Frozen):
             batch, if they are fewer) at best, must be above this share of the way.
         deviation: the vectors of a batch must differ from one another by this share of what they did when
             the centroids began; an absolute number would depend on the encoder's width and start.
-        iterations: in a row that a number may be too small.
+        iterations: so many with a number that is too small, less those with one that is not, end a run.  What
+            is collapsed flickers: a mere streak would be broken by chance.
     """
 
     perplexity: float = Field(default=0.1, ge=0, lt=1)
@@ -72,7 +73,7 @@ def spreads(counts: Mapping[str, Float[Tensor, "cluster"]]) -> dict[str, Spread]
 
 
 class CollapseDetector:
-    """Counts for how many iterations in a row something has been collapsed.
+    """Counts for how many iterations something has been collapsed.
 
     Args:
         config: what is too small, and for how long.
@@ -85,13 +86,13 @@ class CollapseDetector:
         >>> detector.look(bad, {}) is None
         True
         >>> detector.look(bad, {})
-        'the features have collapsed: for 2 iterations in a row the perplexity of conv was below 4.1 ...'
+        'the features have collapsed: for 2 iterations more than not the perplexity of conv was below 4.1 ...'
     """
 
     def __init__(self, config: Collapse, clusterings: Sequence[str], locations: Sequence[str]) -> None:
         self.config = config
         names = [f"perplexity of {name}" for name in clusterings]
-        self.streaks = dict.fromkeys([*names, *(f"deviation of {name}" for name in locations)], 0)
+        self.bad = dict.fromkeys([*names, *(f"deviation of {name}" for name in locations)], 0)
         self.begun = dict.fromkeys(locations, math.nan)
 
     def look(self, clusterings: Mapping[str, Spread], deviations: Mapping[str, float]) -> str | None:
@@ -117,25 +118,25 @@ class CollapseDetector:
             for name, value in deviations.items()
         }
         for name, (value, least) in numbers.items():
-            self.streaks[name] = self.streaks[name] + 1 if value < least else 0
-        worst = max(numbers, key=lambda name: self.streaks[name], default=None)
-        if worst is None or self.streaks[worst] < self.config.iterations:
+            self.bad[name] = self.bad[name] + 1 if value < least else max(0, self.bad[name] - 1)
+        worst = max(numbers, key=lambda name: self.bad[name], default=None)
+        if worst is None or self.bad[worst] < self.config.iterations:
             return None
         return self._sentence(worst, *numbers[worst])
 
     def state(self) -> Float[Tensor, "number"]:
         """What it remembers."""
-        return torch.tensor([*self.streaks.values(), *self.begun.values()], dtype=torch.float64)
+        return torch.tensor([*self.bad.values(), *self.begun.values()], dtype=torch.float64)
 
     def restore(self, state: Float[Tensor, "number"]) -> None:
         """Remember it again."""
         kept = state.tolist()
-        self.streaks = {name: int(value) for name, value in zip(self.streaks, kept, strict=False)}
-        self.begun = dict(zip(self.begun, kept[len(self.streaks) :], strict=True))
+        self.bad = {name: int(value) for name, value in zip(self.bad, kept, strict=False)}
+        self.begun = dict(zip(self.begun, kept[len(self.bad) :], strict=True))
 
     def _sentence(self, name: str, value: float, least: float) -> str:
         return (
-            f"the features have collapsed: for {self.config.iterations} iterations in a row the {name} was "
-            f"below {least:.3g} (the last {value:.3g}); give the student a teacher of its own that follows "
-            "slowly, a call for diversity, or a smaller rate; or allow it by objective.collapse"
+            f"the features have collapsed: for {self.config.iterations} iterations more than not the {name} "
+            f"was below {least:.3g} (the last {value:.3g}); give the student a teacher of its own that "
+            "follows slowly, a call for diversity, or a smaller rate; or allow it by objective.collapse"
         )

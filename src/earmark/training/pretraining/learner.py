@@ -124,7 +124,7 @@ class PretrainLearner:
             TrainingError: the features have collapsed.
         """
         self.measures, where = {}, (epoch, number)
-        heard = self._hear(batch, micro_batch)
+        heard = self.hear(batch, micro_batch)
         if heard is None:
             return Outcome(float("nan"), float("nan"), applied=False)
         self.targets.follow(heard, self.updates)
@@ -137,7 +137,7 @@ class PretrainLearner:
             return Outcome(generated.loss, float("nan"), applied=False)
         outcome = Outcome(self.loss, 0.0, applied=True)
         if self.targets.iterations % self.objective.every == 0:
-            outcome = self._guess(self._task(heard, generated, batch, where), heard, where, micro_batch)
+            outcome = self._guess(self.task_of(heard, generated, batch, where), heard, where, micro_batch)
         self._watch(heard, generated)
         return outcome
 
@@ -167,7 +167,8 @@ class PretrainLearner:
         if self.student.guesser.generated is not None:
             self.student.guesser.generated.copy_(kept["generated"])
 
-    def _hear(self, batch: Crops, micro_batch: int | None) -> Heard | None:
+    def hear(self, batch: Crops, micro_batch: int | None) -> Heard | None:
+        """Let the teacher hear a batch; None if a number of its features is not finite, in any process."""
         device, precision = self.world.device, self.terms.precision
         with torch.no_grad():
             waveform = self.model.frontend(batch.waveform.to(device, non_blocking=True))
@@ -179,8 +180,15 @@ class PretrainLearner:
     def _valid(self, batch: Crops) -> Tensor:
         return valid_frames(self.student.guesser.encoder.config, batch.waveform.shape[1], batch.lengths)
 
-    def _task(self, heard: Heard, generated: Generated, batch: Crops, where: tuple[int, int]) -> Task:
-        """What the student is to guess of this process's share."""
+    def task_of(self, heard: Heard, generated: Generated, batch: Crops, where: tuple[int, int]) -> Task:
+        """What the student is to guess of this process's share.
+
+        Args:
+            heard: what the teacher says of it.
+            generated: its clusters.
+            batch: the share.
+            where: epoch and number of the step over the whole run.
+        """
         sound, valid = heard.sound, self._valid(batch).numpy()
         if not batch.clips:
             return _nothing(sound, valid.shape[1], generated)

@@ -37,11 +37,11 @@ class ClusterGuessing(Frozen):
         collapse: when a run ends for it; None for never.
 
     Source:
-        audio_dbert publishes the heads, the clusterings, their rates, the masks and that there are five
-        iterations to a step of the encoder (arXiv has no paper of it); not the loss.  Cross-entropy at
-        temperature .1 on hidden frames: HuBERT, arXiv:2106.07447.  A tenth of the gradient: wav2vec 2.0,
-        arXiv:2006.11477.  Teacher, standardized features, diversity and reassignment are ours: without a
-        teacher of its own the summary's clusters collapse at once.
+        audio_dbert (github.com/RF5/audio_dbert) publishes the heads, the clusterings, their rates and the
+        masks, but neither loss nor loop; five iterations to a step is read off the name of its checkpoint.
+        Cross-entropy at temperature .1 on hidden frames: HuBERT, arXiv:2106.07447.  A tenth of the gradient:
+        wav2vec 2.0, arXiv:2006.11477.  Teacher, standardized features, diversity and reassignment are ours:
+        without a teacher of its own the summary's clusters collapse at once.
 
     Example:
         >>> ClusterGuessing().every, ClusterGuessing().teacher.decay
