@@ -12,8 +12,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 demo: $(VENV)/.demo
 	$(BIN)/earmark tag examples/
 
+# Compiled files are kept for the many commands.
 test: $(VENV)/.dev
-	$(BIN)/pytest -n 2 -m "not slow"
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist worksteal -m "not slow"
 
 slow: $(VENV)/.dev
 	$(BIN)/pytest -m slow

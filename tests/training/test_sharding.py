@@ -109,6 +109,7 @@ def test_a_sharded_run_goes_on_in_one_process(whole: Path, tones: Path, tmp_path
     agree(run, whole)
 
 
+@pytest.mark.slow
 def test_the_run_of_one_process_goes_on_sharded(whole: Path, tones: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     until_stopped(PASST, tones, run, ALONE)
@@ -146,6 +147,7 @@ def test_batch_norms_leave_out_a_share_without_a_clip(
     agree(tmp_path / "two", tmp_path / "one")
 
 
+@pytest.mark.slow
 def test_validation_chooses_the_same_model_from_weights_in_parts(tones: Path, tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     with table.open("w", newline="") as file:
@@ -167,6 +169,7 @@ def test_validation_chooses_the_same_model_from_weights_in_parts(tones: Path, tm
     torch.testing.assert_close(one, two, atol=1e-3, rtol=0)
 
 
+@pytest.mark.slow
 def test_frozen_blocks_stay_as_they_are_in_parts(tones: Path, tmp_path: Path) -> None:
     recipe = PASST.replace(optimizer=AdamW(lr=1e-2, freeze=1), epochs=1, averaging=None)
     train(recipe, tones, tmp_path / "one")

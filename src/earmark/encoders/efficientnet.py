@@ -94,6 +94,7 @@ class EfficientNet(ImageNet):
             for the first one.
 
     Example:
+        >>> import torch
         >>> encoder = EfficientNet(b=0).build().eval()
         >>> encoder(torch.zeros(1, 128, 1056)).frames.shape
         torch.Size([1, 33, 1280])

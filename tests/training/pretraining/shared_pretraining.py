@@ -11,7 +11,7 @@ from earmark.training.distribution import World, world
 from earmark.training.pretraining import Crops, Generation, PretrainLearner, Reassign
 from earmark.training.sampling import rank_share
 
-CONFIG = ENCODER.replace(dropout=0.0, clusters=Clusters(summary=(4,), conv=(5, 7), output=(6,)))
+CONFIG = ENCODER.replace(clusters=Clusters(summary=(4,), conv=(5, 7), output=(6,)))
 TERMS = Terms(
     OBJECTIVE.replace(
         real_vs_centroid=0.3, every=2, generation=Generation(reassign=Reassign(every=3, below=20.0))

@@ -26,7 +26,7 @@ from earmark.training.pretraining.game import unmasked_centroids
 from earmark.training.pretraining.guesser import Centroids
 from earmark.training.settings import TrainingError
 
-STILL = ENCODER.replace(dropout=0.0)  # dropout is drawn anew for each part and process
+STILL = ENCODER.replace(dropout=0.0)
 SEVERAL = ENCODER.replace(clusters=Clusters(summary=(4,), conv=(5, 7), output=(6, 3)))
 EVERYTHING = OBJECTIVE.replace(
     real_vs_centroid=0.3,
@@ -118,7 +118,7 @@ def test_a_run_that_goes_on_from_a_state_ends_to_the_bit_where_one_without_a_sto
 
 @pytest.mark.parametrize("objective", [OBJECTIVE.replace(every=2), EVERYTHING])
 def test_micro_batches_compute_what_the_whole_batch_does(objective: ClusterGuessing) -> None:
-    whole, parted = (learner(Terms(objective), STILL.replace(clusters=SEVERAL.clusters)) for _ in range(2))
+    whole, parted = (learner(Terms(objective), SEVERAL) for _ in range(2))
     last = SEEDING.batches + 2
     run(whole, 0, last)
     run(parted, 0, last, part=3)

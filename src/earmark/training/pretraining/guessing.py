@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from earmark.encoders.clusters import Similarities
 from earmark.training.distribution import World
+from earmark.training.dropping import MOST_SHARES, Share, hearing, share_dropout
 from earmark.training.network import accumulating, averages_gradients
 from earmark.training.pretraining.discrimination import (
     Counts,
@@ -53,12 +54,14 @@ class Task(NamedTuple):
         hidden: frames that the student does not see.
         counted: frames that are no padding.
         clusters: to be guessed, by the name of the clustering.
+        share: which clips of the whole batch these are; None for the silent one.
     """
 
     sound: Sound
     hidden: Bool[Tensor, "batch frame"]
     counted: Bool[Tensor, "batch frame"]
     clusters: dict[str, Int64[Tensor, "batch *frame"]]
+    share: Share | None
 
     def parts(self, size: int | None) -> Iterator["Task"]:
         """The task in parts of so many clips; None for the whole."""
@@ -66,7 +69,10 @@ class Task(NamedTuple):
         for start in range(0, len(self.hidden), size):
             cut = slice(start, start + size)
             clusters = {name: found[cut] for name, found in self.clusters.items()}
-            yield Task(self.sound.part(start, size), self.hidden[cut], self.counted[cut], clusters)
+            hidden, counted, share = self.hidden[cut], self.counted[cut], self.share
+            if share is not None:
+                share = Share(share.start + start, len(hidden), share.total)
+            yield Task(self.sound.part(start, size), hidden, counted, clusters, share)
 
 
 class Guessed(NamedTuple):
@@ -104,6 +110,7 @@ class StudentLearner:
     ) -> None:
         self.student, self.objective, self.heads, self.world = student, objective, heads, world
         self.precision, self.clip_norm = precision, clip_norm
+        share_dropout(student.guesser)
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=precision == "fp16")
 
     def step(self, task: Task, draw: int, micro_batch: int | None, centroids: Centroids | None) -> Guessed:
@@ -129,14 +136,17 @@ class StudentLearner:
         self, task: Task, draw: int, micro_batch: int | None, centroids: Centroids | None
     ) -> Guessed:
         called, parts = self.student.called, list(task.parts(micro_batch))
-        counts, several = self._counts(task, len(parts) > 1)
-        chances = self._chances(parts, draw, counts) if several else None
+        counts, most = self._counts(task, len(parts))
+        several, alike = most > 1, self.world.size * most <= MOST_SHARES
+        streams = [0 if alike else self.world.rank + self.world.size * index for index in range(len(parts))]
+        draws = [(draw + stream, alike) for stream in streams]
+        chances = self._chances(parts, draws, counts) if several else None
         factor = self.world.size if averages_gradients(called) else 1
         self.student.optimizer.zero_grad(set_to_none=True)
         sums = torch.zeros(1 + 2 * len(self.heads), device=self.world.device)
         for index, part in enumerate(parts):
             with accumulating(called, index == len(parts) - 1):
-                said, of_centroids = self._said(part, draw, index, centroids)
+                said, of_centroids = self._said(part, draws[index], centroids)
                 found = self._guesses(part, said)
                 if not several:
                     chances = self._mean_chances(found, counts)
@@ -150,23 +160,27 @@ class StudentLearner:
         outcome = self._apply(loss + self._constant())
         return Guessed(outcome, self._measures(totals, counts) if outcome.applied else {})
 
-    def _counts(self, task: Task, several: bool) -> tuple[dict[Location, Counts], bool]:
-        """What the sums of each location are divided by, and whether any process has several parts."""
+    def _counts(self, task: Task, parts: int) -> tuple[dict[Location, Counts], int]:
+        """What the sums of each location are divided by, and the most parts that a process has."""
         shown = task.counted & ~task.hidden
         clips = task.counted.any(dim=1)
-        mine = [task.hidden.sum(), shown.sum(), clips.sum()]
-        numbers = torch.tensor([*(float(one) for one in mine), float(several)], device=self.world.device)
-        hidden, seen, all_clips, parted = self.world.total(numbers).tolist()
+        mine = torch.stack([task.hidden.sum(), shown.sum(), clips.sum()]).float()
+        of_each = mine.new_zeros(self.world.size)
+        of_each[self.world.rank] = parts
+        hidden, seen, all_clips, *parted = self.world.total(torch.cat([mine, of_each])).tolist()
         frames, summary = Counts(hidden, seen), Counts(all_clips, 0.0)
-        return {"conv": frames, "summary": summary, "output": frames}, parted > 0
+        return {"conv": frames, "summary": summary, "output": frames}, int(max(parted))
 
     def _said(
-        self, part: Task, draw: int, index: int, centroids: Centroids | None
+        self, part: Task, drawn: tuple[int, bool], centroids: Centroids | None
     ) -> tuple[Similarities, Said]:
-        """What the heads say of a part; its dropout is drawn alike, whenever it is called."""
-        torch.manual_seed(draw + self.world.rank + self.world.size * index)
+        """What the heads say of a part; its dropout is that of the whole batch, if there are not too many."""
+        draw, alike = drawn
+        torch.manual_seed(draw)
+        share = part.share if alike and part.share is not None else Share(0, 1, 1)
         kind, dtype = self.world.device.type, DTYPES[self.precision]
-        with torch.autocast(kind, dtype=dtype, enabled=self.precision != "fp32"):
+        autocast = torch.autocast(kind, dtype=dtype, enabled=self.precision != "fp32")
+        with autocast, hearing(self.student.guesser, share):
             return self.student.called(part.sound.waveform, part.hidden, part.sound.lengths, centroids)
 
     def _guesses(self, part: Task, said: Similarities) -> dict[str, Guesses]:
@@ -181,11 +195,14 @@ class StudentLearner:
         }
 
     @torch.no_grad()
-    def _chances(self, parts: list[Task], draw: int, counts: dict[Location, Counts]) -> Chances:
+    def _chances(
+        self, parts: list[Task], draws: list[tuple[int, bool]], counts: dict[Location, Counts]
+    ) -> Chances:
         """The mean chances of the whole batch, before its parts are learned from one by one."""
         if not self.objective.diversity:
             return None
-        found = [self._guesses(part, self._said(part, draw, i, None)[0]) for i, part in enumerate(parts)]
+        said = [self._said(part, drawn, None)[0] for part, drawn in zip(parts, draws, strict=True)]
+        found = [self._guesses(part, one) for part, one in zip(parts, said, strict=True)]
         names = [name for name, _, _ in self.heads]
         added = {name: sum_of([one[name] for one in found]) for name in names}
         return self._mean_chances(added, counts)

@@ -2,6 +2,7 @@
 
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -10,6 +11,7 @@ from earmark.config import ConfigError
 from earmark.encoders.dbert import DBERTEncoder
 from earmark.models import Tagger
 from earmark.training.distribution import World
+from earmark.training.dropping import Share
 from earmark.training.pretraining.batch import Crops
 from earmark.training.pretraining.features import Location, Sound, valid_frames
 from earmark.training.pretraining.game import passed_centroids
@@ -21,6 +23,7 @@ from earmark.training.pretraining.masking import span_masks
 from earmark.training.pretraining.objective import ClusterGuessing
 from earmark.training.pretraining.targets import Heard, Kept, Targets
 from earmark.training.randomness import generator
+from earmark.training.sampling import rank_share
 from earmark.training.settings import TrainingError
 from earmark.training.step import Outcome
 
@@ -194,7 +197,9 @@ class PretrainLearner:
             return _nothing(sound, valid.shape[1], generated)
         hidden = span_masks(self.objective.mask, valid, self.terms.seed, where, batch.places)
         on_device = [torch.from_numpy(one).to(self.world.device) for one in (hidden, valid)]
-        return Task(sound, on_device[0], on_device[1], generated.clusters)
+        first = int(rank_share(np.arange(batch.total), self.world.rank, self.world.size)[0])
+        share = Share(first, len(batch.clips), batch.total)
+        return Task(sound, on_device[0], on_device[1], generated.clusters, share)
 
     def _guess(self, task: Task, heard: Heard, where: tuple[int, int], micro_batch: int | None) -> Outcome:
         """A step of the student, and one of the teacher behind it."""
@@ -241,4 +246,4 @@ def _nothing(sound: Sound, n_frames: int, generated: Generated) -> Task:
     none = torch.zeros(1, n_frames, dtype=torch.bool, device=device)
     silence = Sound(sound.waveform.new_zeros(1, *sound.waveform.shape[1:]), none)
     clusters = {name: found.new_zeros(1, *found.shape[1:]) for name, found in generated.clusters.items()}
-    return Task(silence, none, none, clusters)
+    return Task(silence, none, none, clusters, None)
