@@ -45,3 +45,14 @@ def forked(work: Callable[[], object], known: dict[str, str], errors: Path) -> i
             os._exit(1)
         os._exit(0)
     return child
+
+
+def in_a_fork(work: Callable[[], object]) -> int:
+    """Do something in a child process that has torch already; its number."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        finally:
+            os._exit(0)
+    return child

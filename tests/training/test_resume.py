@@ -8,11 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from several import in_a_fork
 from tone_recipe import TINY
 
 from earmark.config import ConfigError
@@ -41,17 +41,6 @@ OFTEN = Settings(resume=True, save_steps=1)
 
 def weights(run: Path) -> bytes:
     return (run / "model.safetensors").read_bytes()
-
-
-def in_a_fork(work: Callable[[], object]) -> int:
-    """Do something in a child process that has torch already; its number."""
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-        finally:
-            os._exit(0)
-    return child
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ import logging
 import os
 import signal
 import struct
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from several import in_a_fork
 from tone_recipe import TINY
 
 from earmark.config import ConfigError
@@ -24,17 +24,6 @@ OFTEN = Settings(resume=True, save_steps=3)
 
 # Python 3.12 warns of forks beside threads; torch has some that sleep.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-
-
-def in_a_fork(work: Callable[[], object]) -> int:
-    """Do something in a child process that has torch already; how it ended."""
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-        finally:
-            os._exit(0)
-    return os.waitpid(child, 0)[1]
 
 
 def shown(run: Path) -> dict[str, list[tuple[int, float]]]:
@@ -67,7 +56,8 @@ def test_what_a_killed_run_computed_again_is_shown_once(tones: Path, tmp_path: P
         if row["epoch"] == 2:  # behind step 10, when the newest state is that of step 9
             os.kill(os.getpid(), signal.SIGKILL)
 
-    assert in_a_fork(lambda: train(recipe, tones, tmp_path, OFTEN, die)) == signal.SIGKILL
+    child = in_a_fork(lambda: train(recipe, tones, tmp_path, OFTEN, die))
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
     before = len(list((tmp_path / "tensorboard").iterdir()))
     train(recipe, tones, tmp_path, OFTEN)
     assert len(list((tmp_path / "tensorboard").iterdir())) == before + 1

@@ -259,4 +259,6 @@ class MBConv(nn.Module):
 
     def sometimes(self, grid: Float[Tensor, "batch dim row column"]) -> Float[Tensor, "batch dim row column"]:
         """In training, zero the maps of some clips, and scale the others so that the mean stays."""
-        return grid * self.drop(grid.new_ones(len(grid), 1, 1, 1)) if self.training else grid
+        if not self.training or self.drop.p == 0:
+            return grid
+        return grid * self.drop(grid.new_ones(len(grid), 1, 1, 1))

@@ -4,7 +4,6 @@ import fcntl
 import importlib.metadata
 import json
 import logging
-import math
 import os
 import platform
 import shlex
@@ -18,6 +17,7 @@ import torch
 
 from earmark import __version__
 from earmark.config import ConfigError
+from earmark.evaluation.assessment import defined
 from earmark.files import commit
 from earmark.models import CheckpointError, Tagger, save
 from earmark.training.recipe import Recipe
@@ -88,9 +88,8 @@ class RunFolder:
 
     def record(self, row: dict[str, Any]) -> None:
         """Append the metrics of an epoch, with null for what is NaN or infinite: JSON has neither."""
-        plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
         with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(plain) + "\n")
+            file.write(json.dumps(defined(row)) + "\n")
 
     def rows(self) -> list[dict[str, Any]]:
         """The metrics so far, without a line that was cut off."""
