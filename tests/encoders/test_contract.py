@@ -287,6 +287,15 @@ def test_its_weights_survive_a_state_dict_bit_for_bit(case: Case) -> None:
 
 
 @ENCODERS
+def test_all_that_it_needs_is_in_its_state_dict(case: Case) -> None:
+    encoder = case.config.build().eval()
+    with torch.device("meta"):  # as a model is built that is read from a file
+        hollow = case.config.build().eval()
+    hollow.load_state_dict(encoder.state_dict(), assign=True)
+    assert torch.equal(encoder(features(case)).summary, hollow(features(case)).summary)
+
+
+@ENCODERS
 def test_the_shortest_input_and_silence_are_encoded(case: Case) -> None:
     encoding = case.config.build().eval()(torch.zeros(1, case.config.n_bands, case.config.min_frames))
     assert encoding.frames.shape[1] >= 1

@@ -80,16 +80,9 @@ class ClipStatisticsEncoder(nn.Module):
         Environmental Sound Classification, ACM Multimedia 2015; quantiles and modulation spectra are added.
     """
 
-    cosines: Tensor
-    window: Tensor
-
     def __init__(self, config: ClipStatistics) -> None:
         super().__init__()
         self.config = config
-        angle = math.pi / config.n_bands * (torch.arange(config.n_bands) + 0.5)
-        cosines = torch.cos(torch.arange(config.cepstra)[:, None] * angle)
-        self.register_buffer("cosines", cosines, persistent=False)
-        self.register_buffer("window", torch.hann_window(TURN, periodic=False), persistent=False)
         self.standardize = Standardize(config.dim, affine=False)
 
     def forward(self, features: Float[Tensor, "batch band frame"], layer: int | None = None) -> Encoding:
@@ -107,11 +100,19 @@ class ClipStatisticsEncoder(nn.Module):
         """
         check_size(features, self.config)
         layers_until(layer, 1)
-        tracks = torch.cat([features, self.cosines @ features], dim=1)
+        tracks = torch.cat([features, self._cosines().to(features) @ features], dim=1)
         found = [tracks.mean(2), tracks.std(2, correction=0), tracks.amin(2), tracks.amax(2)]
         found += [tracks.diff(dim=2).std(2, correction=0), quantiles(features).flatten(1)]
         summary = torch.cat([*found, self._modulation(features)], dim=1)
         return Encoding(tracks.transpose(1, 2), self.standardize(summary))
+
+    def _cosines(self) -> Float[Tensor, "cepstrum band"]:
+        """The cosine transform over bands.
+
+        Made anew each time, as the window is: an encoder that is read from a file holds only what is in it.
+        """
+        angle = math.pi / self.config.n_bands * (torch.arange(self.config.n_bands) + 0.5)
+        return torch.cos(torch.arange(self.config.cepstra)[:, None] * angle)
 
     def _modulation(self, features: Float[Tensor, "batch band frame"]) -> Float[Tensor, "batch strength"]:
         """Logarithm of the mean modulation of each group of bands, stretch by stretch of its spectrum."""
@@ -119,7 +120,7 @@ class ClipStatisticsEncoder(nn.Module):
         frames = groups.shape[2]
         length = -(-frames // TURN) * TURN
         turns = groups.repeat(1, 1, -(-length // frames))[..., :length].unflatten(2, (-1, TURN))
-        swing = (turns - turns.mean(3, keepdim=True)) * self.window
+        swing = (turns - turns.mean(3, keepdim=True)) * torch.hann_window(TURN, periodic=False).to(features)
         strength = torch.fft.rfft(swing).abs().mean(2)
         parts = [strength[..., first : last + 1].mean(2) for first, last in stretches()]
         return torch.log(torch.stack(parts, dim=2) + 0.1).flatten(1)
