@@ -35,7 +35,7 @@ def crossval(
         data: folder or table of the corpus.
         out: folder for one run folder each fold (of several recipes in a folder each), crossval.json and
             crossval.md.
-        folds: which folds are held out; all official ones if not given.
+        folds: which folds are held out, --folds for each; all official ones if not given.
         set_: changes of each recipe, such as --set seed=1; may be given several times.
         device: where it is trained, such as cuda.
         threads: processor threads; PyTorch's default if not given.
