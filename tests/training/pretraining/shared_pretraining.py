@@ -29,10 +29,10 @@ def share(batch: Crops, place: World) -> Crops:
     )
 
 
-def pretrained(place: World) -> tuple[PretrainLearner, list[float]]:
+def pretrained(place: World) -> tuple[PretrainLearner, list[float | None]]:
     """A learner after some steps, and the loss of each."""
     one = learner(TERMS, CONFIG, world=place)
-    losses: list[float] = []
+    losses: list[float | None] = []
     for number in range(SEEDING.batches + 8):
         batch = crops(number, clips=1 if number == SEEDING.batches + 5 else 5, shortest=0.5)
         losses.append(one.step(share(batch, place), 0, number, None).loss)
