@@ -83,6 +83,31 @@ class AnyRecipe(Protocol):
         """What is learned from."""
         ...
 
+    @property
+    def epoch_clips(self) -> int | None:
+        """Clips in an epoch; None for as many as there are."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """Clips in a step, over all processes."""
+        ...
+
+    @property
+    def precision(self) -> Literal["fp32", "bf16", "fp16"]:
+        """Of the products in the network."""
+        ...
+
+    @property
+    def heard_seconds(self) -> float:
+        """How much of a clip is heard at a time."""
+        ...
+
+    @property
+    def keeps_copy(self) -> bool:
+        """Whether a copy of the weights is kept besides."""
+        ...
+
     def replace(self, **fields: Any) -> Any:
         """A copy with some fields changed."""
         ...
