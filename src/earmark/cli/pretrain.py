@@ -55,9 +55,7 @@ def pretrain(
     set_threads(threads)
     chosen, root = of_data(find_pretraining(recipe, set_ or []), data)
     settings = override(
-        Settings(
-            resume=resume, device=device, workers=workers, cache=cache or "auto", max_errors=max_errors
-        ),
+        Settings(resume=resume, device=device, workers=workers, cache=cache or "auto", max_errors=max_errors),
         run or [],
     )
     if dry_run:
@@ -67,9 +65,7 @@ def pretrain(
 
 def print_health(metrics: dict[str, Any]) -> None:
     """One line on stderr for each epoch."""
-    measured = "".join(
-        f"  {name} {value:.2f}" for name, value in metrics.items() if name.startswith(SHOWN)
-    )
+    measured = "".join(f"  {name} {value:.2f}" for name, value in metrics.items() if name.startswith(SHOWN))
     sys.stderr.write(
         f"epoch {metrics['epoch']:4d}  loss {metrics['loss']:.4f}{measured}  "
         f"{metrics['clips_per_second']:.1f} clips/s  waiting {metrics['waiting']:.0%}\n"

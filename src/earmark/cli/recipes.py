@@ -30,8 +30,10 @@ def recipes(name: str | None = None, /, *, json_: bool = False) -> int:
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     for line in lines:
         out("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-    out("\nScores are the authors' own, for the run that a recipe repeats; ours are in RESULTS.md.\n"
-        "Those on an Unlabeled corpus are run by `earmark pretrain`.")
+    out(
+        "\nScores are the authors' own, for the run that a recipe repeats; ours are in RESULTS.md.\n"
+        "Those on an Unlabeled corpus are run by `earmark pretrain`."
+    )
     return 0
 
 

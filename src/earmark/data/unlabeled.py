@@ -50,11 +50,15 @@ class Unlabeled(Frozen):
         if root.is_file():
             return Split(LabelSet(), [Clip(root, ())], [])
         if not root.is_dir():
-            raise ConfigError(f"{displayable(root)}: there is no such file or folder; give a folder of sounds")
+            raise ConfigError(
+                f"{displayable(root)}: there is no such file or folder; give a folder of sounds"
+            )
         found = sorted(_sounds(root), key=lambda path: path.relative_to(root).as_posix())
         kept = [path for path in found if not self._is_left_out(path.relative_to(root).as_posix())]
         if len(kept) < len(found):
-            log.warning("%s: %d of %d sounds are left out", displayable(root), len(found) - len(kept), len(found))
+            log.warning(
+                "%s: %d of %d sounds are left out", displayable(root), len(found) - len(kept), len(found)
+            )
         return Split(LabelSet(), [Clip(path, ()) for path in kept], [])
 
     def _is_left_out(self, path: str) -> bool:

@@ -41,7 +41,9 @@ TINY = PretrainRecipe(
     model=TaggerConfig(
         frontend=RawWaveform(),
         encoder=DBERT(
-            convs=tuple((96 if place < 3 else 128, kernel, stride) for place, (_, kernel, stride) in enumerate(CONVS)),
+            convs=tuple(
+                (96 if place < 3 else 128, kernel, stride) for place, (_, kernel, stride) in enumerate(CONVS)
+            ),
             width=192,
             depth=4,
             heads=4,

@@ -1,4 +1,4 @@
-"""Batches one after another, read ahead by other processes if asked; clips that cannot be decoded are replaced."""
+"""Batches one after another, read ahead if asked; clips that cannot be decoded are replaced."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar

@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import Any, Protocol, runtime_checkable
 
 from earmark.evaluation.plots import keep
-from earmark.training.plots import curves
 from earmark.training.learning import AnyRecipe
+from earmark.training.plots import curves
 from earmark.training.run_folder import RunFolder
 
 CURVES_SECONDS = 60.0

@@ -35,7 +35,7 @@ RECIPE = PretrainRecipe(
 
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory: pytest.TempPathFactory) -> Sounds:
-    """Ten clips, the value of each sample of which tells which clip it is and how far in it; one is broken."""
+    """Ten clips; each sample tells which clip it is of, and where it stands in it; one is broken."""
     root = tmp_path_factory.mktemp("ramps")
     clips = []
     for number in range(10):
@@ -135,7 +135,10 @@ def test_a_labeled_corpus_lends_its_clips_but_not_the_fold_that_it_holds_out(ton
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"model": RECIPE.model.replace(encoder=ENCODER.replace(clusters=None))}, "takes a dBERT with clusters"),
+        (
+            {"model": RECIPE.model.replace(encoder=ENCODER.replace(clusters=None))},
+            "takes a dBERT with clusters",
+        ),
         ({"model": RECIPE.model.replace(encoder=ENCODER.replace(layer=1))}, "takes a dBERT with clusters"),
         ({"model": TaggerConfig(frontend=LogMel(), encoder=PaSST(), head=None)}, "the encoder is a PaSST"),
         ({"crop_seconds": 0.003}, "the encoder needs"),

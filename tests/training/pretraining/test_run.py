@@ -27,7 +27,7 @@ from earmark.training.pretraining.recipe import PretrainRecipe
 
 TINY = PretrainRecipe(
     model=TaggerConfig(
-        frontend=RawWaveform(sample_rate=RATE), encoder=ENCODER, head=None, clip_seconds=0.5
+        frontend=RawWaveform(sample_rate=RATE), encoder=ENCODER.replace(depth=2), head=None, clip_seconds=0.5
     ),
     objective=OBJECTIVE.replace(every=2, seeding=Seeding(batches=3, clips_per_cluster=1, frames=500)),
     epochs=3,
@@ -186,7 +186,7 @@ def test_the_run_embeds_recordings(sounds: Path, whole: Path, tmp_path: Path) ->
     clips = sorted((sounds / "kind1").rglob("*.flac"))
     out = tmp_path / "vectors.npz"
     assert call("embed", *clips, "--model", whole, "--out", out, "--workers", 0) == 0
-    vectors = np.load(out)["embeddings"]
+    vectors = np.load(out)["embedding"]
     assert vectors.shape == (len(clips), ENCODER.summary_dim)
     assert len(np.unique(vectors.round(5), axis=0)) == len(clips)
 
@@ -219,7 +219,9 @@ def test_the_result_goes_out_as_audio_dberts_file_and_comes_back(whole: Path, tm
     assert all(torch.equal(t, again.state_dict()[name]) for name, t in begun.state_dict().items())
 
 
-def test_the_command_pretrains_and_goes_on(sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_pretrains_and_goes_on(
+    sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     recipe = tmp_path / "mine.json"
     recipe.write_text(TINY.replace(epochs=1).to_json())
     words = ["pretrain", recipe, "--data", sounds, "--cache", tmp_path / "cache"]

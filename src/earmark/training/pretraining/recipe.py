@@ -79,8 +79,8 @@ class PretrainRecipe(Frozen):
         encoder, frontend = self.model.encoder, self.model.frontend
         if not isinstance(encoder, DBERT) or encoder.clusters is None or encoder.layer is not None:
             return (
-                f"the encoder is a {encoder.kind}; pretraining takes a dBERT with clusters and all its layers, "
-                "as DBERT(clusters=Clusters())"
+                f"the encoder is a {encoder.kind}; pretraining takes a dBERT with clusters and all its "
+                "layers, as DBERT(clusters=Clusters())"
             )
         if self.model.head is not None:
             return "model.head is set, but nothing is tagged in pretraining; leave it None"
