@@ -7,29 +7,15 @@ import torch
 from jaxtyping import Float32, Int64
 
 from earmark.data.feeding.sounds import Sounds, waveform
+from earmark.training.learning import AnyRecipe
 from earmark.training.pretraining.batch import Crops
 from earmark.training.randomness import generator
 from earmark.training.reading import Extent, Place, Reading, heard_or_replaced
 
 
 @runtime_checkable
-class CropTerms(Protocol):
+class CropTerms(AnyRecipe, Protocol):
     """What a recipe says of its crops; see `PretrainRecipe`."""
-
-    @property
-    def epochs(self) -> int:
-        """How many."""
-        ...
-
-    @property
-    def epoch_clips(self) -> int | None:
-        """Crops in an epoch."""
-        ...
-
-    @property
-    def batch_size(self) -> int:
-        """Crops in a step."""
-        ...
 
     @property
     def crop_seconds(self) -> float:
@@ -39,11 +25,6 @@ class CropTerms(Protocol):
     @property
     def jitter(self) -> float:
         """Share by which those of a batch may be shorter."""
-        ...
-
-    @property
-    def seed(self) -> int:
-        """Every random draw is a function of it."""
         ...
 
 
