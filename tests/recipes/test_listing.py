@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from earmark.cli import main
-from earmark.recipes import RECIPES
+from earmark.recipes import PRETRAINING, RECIPES
 from earmark.training import Recipe
 
 
@@ -19,11 +19,12 @@ def said(capsys: pytest.CaptureFixture[str], *call: str) -> str:
 
 def test_every_recipe_stands_in_one_line_with_its_figure(capsys: pytest.CaptureFixture[str]) -> None:
     lines = said(capsys).splitlines()
-    assert {line.split()[0] for line in lines[1 : 1 + len(RECIPES)]} == set(RECIPES)
+    listed = [*RECIPES, *PRETRAINING]
+    assert [line.split()[0] for line in lines[1 : 1 + len(listed)]] == listed
     assert any(line.startswith("audioset-passt-s ") and "mAP .471" in line for line in lines)
     assert max(map(len, lines)) <= 110
     rows = json.loads(said(capsys, "--json"))
-    assert [row["recipe"] for row in rows] == list(RECIPES)
+    assert [row["recipe"] for row in rows] == listed
 
 
 def test_a_shown_recipe_can_be_given_back_as_a_file(

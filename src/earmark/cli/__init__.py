@@ -24,6 +24,7 @@ app.command(
 )
 app.command("earmark.cli.recipes:recipes", name="recipes", help="List the training recipes.")
 app.command("earmark.cli.train:train", name="train", help="Train a model by a recipe.")
+app.command("earmark.cli.pretrain:pretrain", name="pretrain", help="Learn from sound without labels.")
 app.command("earmark.cli.bench_train:bench_train", name="bench-train", help="Time training steps.")
 app.command("earmark.cli.evaluate:evaluate", name="evaluate", help="Count on clips that were held out.")
 app.command("earmark.cli.crossval:crossval", name="crossval", help="Train and count fold by fold.")

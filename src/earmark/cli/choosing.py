@@ -1,6 +1,6 @@
 """Which recipe is meant: a name, a file, or one that is chosen for a model and somebody's own clips."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +42,61 @@ def find_recipe(name: str, assignments: Sequence[str]) -> Any:
     Raises:
         ConfigError: there is none; the nearest name is suggested.
     """
-    from earmark.config import ConfigError, did_you_mean
-    from earmark.recipes import RECIPES
+    from earmark.config import ConfigError
+    from earmark.recipes import PRETRAINING, RECIPES
     from earmark.training import Recipe
 
+    if name in PRETRAINING:
+        raise ConfigError(
+            f"{name} is a recipe of pretraining, without labels; run it by `earmark pretrain {name}`"
+        )
+    return _named(name, RECIPES, Recipe, lambda recipe: changed(recipe, assignments))
+
+
+def find_pretraining(name: str, assignments: Sequence[str]) -> Any:
+    """A recipe of pretraining by name or file, with changes.
+
+    Raises:
+        ConfigError: there is none; the nearest name is suggested.
+    """
+    from earmark.config import ConfigError, override
+    from earmark.recipes import PRETRAINING, RECIPES
+    from earmark.training.pretraining.recipe import PretrainRecipe
+
+    def altered(recipe: Any) -> Any:
+        for assignment in assignments:  # one by one: a corpus may be named, and then changed
+            recipe = override(recipe, [assignment])
+        return recipe
+
     if name in RECIPES:
-        return changed(RECIPES[name], assignments)
+        raise ConfigError(f"{name} learns from labels; run it by `earmark train {name}`")
+    return _named(name, PRETRAINING, PretrainRecipe, altered)
+
+
+def _named(name: str, known: Mapping[str, Any], kind: Any, altered: Callable[[Any], Any]) -> Any:
+    """A recipe of one kind by name, or from a file or a run's folder."""
+    from earmark.config import ConfigError, did_you_mean
+
+    if name in known:
+        return altered(known[name])
     path = Path(name) / "recipe.json" if Path(name).is_dir() else Path(name)
     if not path.is_file():
-        hint = did_you_mean(name, RECIPES, "`earmark recipes` lists the names")
+        hint = did_you_mean(name, known, "`earmark recipes` lists the names")
         raise ConfigError(f"no recipe {name!r}: it is neither a known name nor a recipe.json; {hint}")
     try:
-        return changed(Recipe.from_json(path.read_text(encoding="utf-8")), assignments)
+        return altered(kind.from_json(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, ConfigError) as error:
         raise ConfigError(f"{path}: {error}") from None
+
+
+def of_data(recipe: Any, data: Path) -> tuple[Any, Path]:
+    """A recipe of pretraining with what its corpus is told by the data, and where that lies."""
+    from earmark.data import Folder, Table
+
+    root = _root(recipe.corpus, data)
+    if isinstance(recipe.corpus, Folder | Table):
+        recipe = recipe.replace(corpus=recipe.corpus.resolved(root))
+    return recipe, root
 
 
 def changed(recipe: Any, assignments: Sequence[str]) -> Any:

@@ -47,8 +47,8 @@ def train(
         run: rarer settings of where it runs, such as --with save_steps=100 or --with micro_batch=8.
     """
     from earmark.cli.choosing import chosen_recipe
-    from earmark.config import ConfigError, override
-    from earmark.training import Settings, StoppedError
+    from earmark.config import override
+    from earmark.training import Settings
     from earmark.training import train as learn
 
     set_threads(threads)
@@ -59,10 +59,24 @@ def train(
     settings = override(given, run or [])
     if dry_run:
         return show_plan(chosen, root, settings)
-    if out is None:
+    return carry_out(learn, (chosen, root, out, settings), print_epoch)
+
+
+def carry_out(learn: Any, what: tuple[Any, Path, Path | None, Any], report: Any) -> int:
+    """Run a recipe, and end as a command does when it is stopped.
+
+    Args:
+        learn: `train`, or another that takes the same.
+        what: recipe, data, run folder and settings.
+        report: takes the metrics of each epoch.
+    """
+    from earmark.config import ConfigError
+    from earmark.training import StoppedError
+
+    if what[2] is None:
         raise ConfigError("training needs --out, a folder for the run")
     try:
-        learn(chosen, root, out, settings, report=print_epoch)
+        learn(*what, report=report)
     except StoppedError as stopped:
         tell(str(stopped))
         raise Stopped(stopped.signal) from None

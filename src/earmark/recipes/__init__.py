@@ -6,6 +6,7 @@ from earmark.recipes import (
     audioset_done_right,
     audioset_passt,
     builtin,
+    dbert,
     esc10,
     esc50,
     esc50_minimal,
@@ -36,4 +37,7 @@ NAMED: dict[str, Named] = (
 RECIPES = {name: named.recipe for name, named in NAMED.items()}
 """Every recipe by name."""
 
-__all__ = ["NAMED", "RECIPES", "Named"]
+PRETRAINING = dbert.PRETRAINING
+"""Every recipe of self-supervised pretraining by name."""
+
+__all__ = ["NAMED", "PRETRAINING", "RECIPES", "Named"]

@@ -5,7 +5,7 @@ from earmark.training.averaging import EMA, SWA, EpochMean
 from earmark.training.optimization import Adam, AdamW
 from earmark.training.recipe import Recipe
 from earmark.training.sampling import Balanced, Shuffled
-from earmark.training.schedule import Constant, Cosine, CosineCycle, ExpWarmupLinear, Steps
+from earmark.training.schedule import Constant, Cosine, CosineCycle, ExpWarmupLinear, Linear, Steps
 from earmark.training.settings import Settings, TrainingError
 from earmark.training.stopping import StoppedError
 from earmark.training.supervised import train
@@ -22,6 +22,7 @@ __all__ = [
     "CosineCycle",
     "EpochMean",
     "ExpWarmupLinear",
+    "Linear",
     "Mixup",
     "Recipe",
     "Settings",

@@ -1,30 +1,22 @@
 """Batches of waveforms, in an order that only the recipe decides."""
 
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
-from earmark.audio import AudioError
 from earmark.data import Clip, Split
 from earmark.data.feeding.sounds import Sounds
 from earmark.labels import LabelSet
 from earmark.training.distillation import StoredTeacher, blend
 from earmark.training.randomness import generator
+from earmark.training.reading import Extent, Place, Reading, heard_or_replaced
 from earmark.training.recipe import Recipe
-from earmark.training.sampling import epoch_order, rank_share
-from earmark.training.settings import Settings, TrainingError
+from earmark.training.sampling import epoch_order
 from earmark.training.waveform_augment import draw_waveform, mix_waveforms, mixing_partner, reverberate
-
-log = logging.getLogger(__name__)
-
-TRIES = 20
-HANG_SECONDS = 600.0
 
 
 class Batch(NamedTuple):
@@ -47,13 +39,6 @@ class Batch(NamedTuple):
     places: list[int]
     total: int
     failures: dict[int, str]
-
-
-class Place(NamedTuple):
-    """Which process this is, of how many."""
-
-    rank: int = 0
-    size: int = 1
 
 
 class Extras(NamedTuple):
@@ -87,8 +72,8 @@ class Targets:
         return target, known
 
 
-class Feed(Dataset[Batch]):
-    """The batches of a run by (epoch, step in the epoch): the same on any machine, in any order of asking.
+class Feed(Reading):
+    """The batches of a supervised run; see `Reading`.
 
     Args:
         recipe: decides the order, the cut and the random changes of the clips.
@@ -106,16 +91,11 @@ class Feed(Dataset[Batch]):
         place: Place | None = None,
         extras: Extras | None = None,
     ) -> None:
-        self.recipe, self.sounds, self.place, self.extras = (
-            recipe,
-            sounds,
-            place or Place(),
-            extras or Extras(),
-        )
+        clips = recipe.epoch_clips or len(sounds)
+        super().__init__(Extent(recipe.epochs, clips, recipe.batch_size), place or Place())
+        self.recipe, self.sounds, self.extras = recipe, sounds, extras or Extras()
         self.targets = Targets(split.train, split.labels)
         self.n_classes = self.targets.n_classes
-        self.n_clips = recipe.epoch_clips or len(sounds)
-        self.steps_per_epoch = -(-self.n_clips // recipe.batch_size)
         self.length = round(recipe.heard_seconds * sounds.sample_rate)
         self._order: tuple[int, Int64[np.ndarray, "clip"]] | None = None
 
@@ -132,8 +112,7 @@ class Feed(Dataset[Batch]):
         """This process's share of a batch."""
         epoch, step = place
         order = self.order(epoch)
-        whole = np.arange(len(order))[step * self.recipe.batch_size : (step + 1) * self.recipe.batch_size]
-        places = rank_share(whole, *self.place).tolist()
+        places, total = self.places(step)
         failures: dict[int, str] = {}
         examples = [self._example(epoch, place, int(order[place]), failures) for place in places]
         clips = [clip for clip, *_ in examples]
@@ -144,22 +123,17 @@ class Feed(Dataset[Batch]):
             waveform[row], targets[row], known[row] = sound, target, is_known
         mask = torch.from_numpy(known) if self.targets.masked else None
         tensors = torch.from_numpy(waveform), torch.from_numpy(targets)
-        return Batch(*tensors, mask, clips, places, len(whole), failures)
+        return Batch(*tensors, mask, clips, places, total, failures)
 
     def _example(
         self, epoch: int, place: int, index: int, failures: dict[int, str]
     ) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
-        """A clip, changed at random; one that cannot be decoded is replaced by another, drawn at random."""
+        """A clip, changed at random, or another in its place."""
         draws = generator(self.recipe.seed, epoch, place, "waveform")
-        for _ in range(TRIES):
-            try:
-                return index, *self._changed(index, draws)
-            except AudioError as error:
-                failures[index] = str(error)
-                index = int(draws.integers(len(self.sounds)))
-        raise TrainingError(
-            f"{TRIES} clips in a row cannot be decoded, the last because: {failures.popitem()[1]}"
+        clip, example = heard_or_replaced(
+            index, lambda clip: self._changed(clip, draws), len(self.sounds), draws, failures
         )
+        return clip, *example
 
     def _changed(self, index: int, draws: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         sound = self._sound(index, draws)
@@ -190,53 +164,3 @@ class Feed(Dataset[Batch]):
             exclusive = self.recipe.model.labels.exclusive
             target = blend(torch.from_numpy(target), logits, self.recipe.distillation, exclusive).numpy()
         return target, known
-
-
-def batches(feed: Feed, epoch: int, step: int, settings: Settings) -> Iterator[tuple[int, int, Batch]]:
-    """The batches of a run from a place on, to its end, each with its epoch and its step in it.
-
-    Args:
-        feed: where they come from.
-        epoch: the first epoch, counted from 0.
-        step: the first step in it.
-        settings: `workers` processes read ahead, across the ends of epochs.
-
-    Raises:
-        TrainingError: a worker was killed, or nothing came from one for ten minutes; or too many clips in a
-            row cannot be decoded.
-    """
-    if not settings.workers:
-        yield from ((*place, feed[place]) for place in _places(feed, epoch, step))
-        return
-    loader = DataLoader(
-        feed,
-        batch_size=None,
-        sampler=_places(feed, epoch, step),  # pyright: ignore[reportArgumentType] (any iterable of keys will do, says its documentation)
-        num_workers=settings.workers,
-        timeout=HANG_SECONDS,
-    )
-    try:
-        for place, batch in zip(_places(feed, epoch, step), loader, strict=True):
-            yield *place, batch
-    except RuntimeError as error:
-        raise _in_words(error) from None
-
-
-def _places(feed: Feed, epoch: int, step: int) -> Iterator[tuple[int, int]]:
-    """The steps that are left, each as its epoch and its number in it."""
-    for later in range(epoch, feed.recipe.epochs):
-        yield from ((later, s) for s in range(step if later == epoch else 0, feed.steps_per_epoch))
-
-
-def _in_words(error: RuntimeError) -> RuntimeError:
-    """A sentence about a reading process that failed."""
-    text = str(error)
-    if isinstance(error, TrainingError):  # raised there; its sentence stands behind a traceback
-        return TrainingError(text.strip().rpartition("TrainingError: ")[2])
-    if "DataLoader" not in text:
-        return error
-    reason = "sent nothing for ten minutes" if "timed out" in text else "was killed"
-    return TrainingError(
-        f"a process that reads clips {reason} ({text.strip().splitlines()[0]}); take fewer --workers if "
-        "memory is short, and go on with --resume"
-    )

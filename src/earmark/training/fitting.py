@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from earmark.config import ConfigError
-from earmark.encoders import AST
+from earmark.encoders import AST, DBERT, EncoderConfig
 from earmark.labels import LabelSet
 from earmark.models import LinearHead, TaggerConfig
 
@@ -41,7 +41,7 @@ def fitted_model(
     head = source.head or LinearHead()
     if source.head is None:
         reasons.append("head: the model has none, so a linear layer on its summary")
-    model = source.replace(labels=labels, head=head)
+    model = source.replace(labels=labels, head=head, encoder=_without_pretraining(source.encoder))
     wanted = _window(seconds, source.clip_seconds)
     model, why = _shortened(model, wanted, seconds)
     reasons.append(why)
@@ -50,6 +50,11 @@ def fitted_model(
         model = model.replace(padding="loop")
         reasons.append(f"padding: {short:.0%} of the clips are shorter and are repeated from their start")
     return model, reasons
+
+
+def _without_pretraining(encoder: EncoderConfig) -> EncoderConfig:
+    """Without the parts that only pretraining uses: labels would teach them nothing."""
+    return encoder.replace(clusters=None) if isinstance(encoder, DBERT) else encoder
 
 
 def _window(seconds: Sequence[float], longest: float) -> float:

@@ -10,7 +10,7 @@ from earmark.models import Tagger, load
 from earmark.models.ensemble import Ensemble
 from earmark.training.adaptation import adapted_encoder, adapted_head, fitting
 from earmark.training.image_weights import image_encoder
-from earmark.training.recipe import Recipe
+from earmark.training.learning import AnyRecipe
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class Begun(NamedTuple):
     known_classes: int = 0
 
 
-def begin(recipe: Recipe) -> Tagger:
+def begin(recipe: AnyRecipe) -> Tagger:
     """The model of a recipe before its first step.
 
     Raises:

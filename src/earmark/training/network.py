@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
+from typing import TypeVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from earmark.training.distribution import World, share_batch_norm
 from earmark.training.settings import Settings
 from earmark.training.sharding import blocks_of, shard
 
+Laid = TypeVar("Laid", bound=nn.Module)
 COMPILERS = (os.environ.get("CXX", "g++"), "g++", "clang++")
 
 
@@ -57,9 +59,13 @@ def network_of(model: Tagger, world: World, settings: Settings) -> Network:
     Raises:
         ConfigError: activations cannot be recomputed because the encoder has no blocks for that.
     """
+    return laid_out(Network(model), world, settings)
+
+
+def laid_out(network: Laid, world: World, settings: Settings) -> Laid:
+    """A network with an `encoder`, before anything remembers its weights; see `network_of`."""
     if settings.recompute:
-        _recompute(model.encoder)
-    network = Network(model)
+        _recompute(network.get_submodule("encoder"))
     if world.size > 1:
         share_batch_norm(network)
         if settings.shard:
@@ -67,7 +73,7 @@ def network_of(model: Tagger, world: World, settings: Settings) -> Network:
     return network
 
 
-def wrapped(network: Network, world: World, settings: Settings) -> nn.Module:
+def wrapped(network: nn.Module, world: World, settings: Settings) -> nn.Module:
     """A network as a run calls it, once it is known which of its weights learn.
 
     Args:

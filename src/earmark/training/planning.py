@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from earmark.data import Split
 from earmark.models import Tagger, TaggerConfig
-from earmark.training.recipe import Recipe
+from earmark.training.learning import AnyRecipe
 from earmark.training.settings import Settings
 from earmark.training.sharding import blocks_of
 
@@ -59,7 +59,7 @@ class Plan(NamedTuple):
         batch: clips that are in memory at once.
     """
 
-    recipe: Recipe
+    recipe: AnyRecipe
     clips: tuple[int, int, int]
     parameters: int
     tokens: int | None
@@ -89,7 +89,7 @@ class Plan(NamedTuple):
         )
 
 
-def plan(recipe: Recipe, split: Split, settings: Settings) -> Plan:
+def plan(recipe: AnyRecipe, split: Split, settings: Settings) -> Plan:
     """Size up a run without computing anything.
 
     Args:
@@ -99,7 +99,7 @@ def plan(recipe: Recipe, split: Split, settings: Settings) -> Plan:
     """
     count = Tagger(recipe.model, hollow=True).count_parameters()
     clips = recipe.epoch_clips or len(split.train)
-    copies = 2 + MOMENTS + (recipe.averaging is not None)
+    copies = 2 + MOMENTS + recipe.keeps_copy
     kept = kept_for_gradient(recipe.model.replace(clip_seconds=recipe.heard_seconds))
     clip_bytes = kept.recomputed_bytes if settings.recompute else kept.bytes
     if recipe.precision != "fp32":
@@ -141,8 +141,9 @@ def kept_for_gradient(config: TaggerConfig) -> Kept:
     frames = config.frontend.n_frames(round(config.clip_seconds * config.frontend.sample_rate))
     features = torch.empty(batch, config.frontend.n_bands, frames, device="meta")
     with _FusedAttention(), torch.autograd.graph.saved_tensors_hooks(ledger.note, lambda tensor: tensor):
-        logits = model.classify(model.encoder(features))
-    del logits
+        encoding = model.encoder(features)
+        given = encoding if model.head is None else model.classify(encoding)
+    del encoding, given
     within, inputs = sum(ledger.blocks), sum(ledger.inputs)
     recomputed = ledger.total - within + inputs + max(ledger.blocks, default=0)
     n_fft = getattr(config.frontend, "n_fft", 0)

@@ -82,6 +82,11 @@ class Recipe(Frozen):
         """How much of a clip training hears at a time."""
         return self.model.clip_seconds if self.crop_seconds is None else self.crop_seconds
 
+    @property
+    def keeps_copy(self) -> bool:
+        """Whether a copy of the weights is kept besides: their average."""
+        return self.averaging is not None
+
     def _crop_misfit(self) -> str | None:
         """Why clips cannot be cut to `crop_seconds`, as a sentence; None if they can."""
         if self.crop_seconds is None:

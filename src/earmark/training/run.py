@@ -12,22 +12,18 @@ import torch
 from earmark.config import ConfigError
 from earmark.data import Split
 from earmark.models import Tagger
+from earmark.training.assembly import supervised_parts
 from earmark.training.distribution import World
-from earmark.training.feed import Batch, Feed, Place, batches
-from earmark.training.initial import begin
-from earmark.training.materials import extras_of, sounds_of, teacher_of
-from earmark.training.network import network_of, wrapped
-from earmark.training.optimization import make_optimizer, train_mode
+from earmark.training.learning import AnyRecipe, Means, Outcome, Parts, Shared
+from earmark.training.optimization import train_mode
 from earmark.training.progress import Progress, Stopwatch
-from earmark.training.recipe import Recipe
+from earmark.training.reading import batches
 from earmark.training.run_folder import RESULT, RunFolder
 from earmark.training.settings import Settings, TrainingError
 from earmark.training.sharding import all_placed_like, whole, whole_copy
 from earmark.training.state import State, fingerprint, optimizer_tensors, restore_optimizer
-from earmark.training.step import Learner, Outcome
 from earmark.training.stopping import Stopping
 from earmark.training.tracking import Tracks
-from earmark.training.validation import Validation
 
 log = logging.getLogger(__name__)
 
@@ -44,32 +40,31 @@ class Run:
         folder: where it is kept; None for nowhere.
         place: who takes part.
         settings: where and how it is computed.
+        assemble: gives what it works with.
     """
 
     def __init__(
-        self, recipe: Recipe, split: Split, folder: RunFolder | None, place: World, settings: Settings
+        self,
+        recipe: AnyRecipe,
+        split: Split,
+        folder: RunFolder | None,
+        place: World,
+        settings: Settings,
+        assemble: Callable[[Any, Split, World, Settings], Parts] = supervised_parts,
     ) -> None:
         self.recipe, self.folder, self.world, self.settings = recipe, folder, place, settings
         self.spent, self.began = 0.0, time.process_time()
         state = folder.newest() if settings.resume and folder is not None else None
         begun = recipe if state is None else recipe.replace(init=None)  # its weights are replaced anyway
-        self.model = begin(begun).to(place.device)
-        network = network_of(self.model, place, settings)
-        self.average = recipe.averaging.build(self.model, recipe.epochs) if recipe.averaging else None
-        sounds = sounds_of(split.train, self.model.sample_rate, settings)
-        extras = extras_of(recipe, split, settings)
-        self.feed = Feed(recipe, split, sounds, Place(place.rank, place.size), extras)
-        self.validation = None
-        if split.validation:
-            self.validation = Validation(split, sounds_of(split.validation, sounds.sample_rate, settings))
-        optimizer = make_optimizer(self.model, recipe.optimizer)
-        called, teacher = wrapped(network, place, settings), teacher_of(recipe, self.model, settings)
-        self.learner = Learner(recipe, self.model, optimizer, place, called, teacher)
+        self.model, self.feed, self.learner, self.average, self.validation = assemble(
+            begun, split, place, settings
+        )
         self.stopping, self.tracks = Stopping(), Tracks()
         self.names = [clip.path.name for clip in split.train]
         self.data = fingerprint(split.train) if folder is not None else ""
         self.epoch = self.step = self.bad_steps = self.heard = 0
         self.loss_sum, self.best = 0.0, float("-inf")
+        self.loss, self.means = math.nan, Means()
         self.failures: dict[int, str] = {}
         self.saved = time.monotonic()
         if settings.resume and folder is not None:
@@ -83,11 +78,11 @@ class Run:
         for epoch, step, batch in watch.waiting(batches(self.feed, self.epoch, self.step, self.settings)):
             if step == 0 and self.average:
                 self.average.start_epoch(self.model, epoch)
-            outcome = self._learn(batch)
+            self._learn(batch)
             self.step += 1
             rate = self.learner.optimizer.param_groups[0]["lr"]
-            progress.show(self.number, outcome.loss, rate, batch.total, watch)
-            self.tracks.step(self.number, outcome.loss, rate, batch.total, watch)
+            progress.show(self.number, self.loss, rate, batch.total, watch)
+            self.tracks.step(self.number, self.loss, rate, batch.total, watch)
             if self.step == steps:
                 progress.clear()
                 self._end_epoch(watch, report)
@@ -106,24 +101,26 @@ class Run:
         own = torch.tensor([time.process_time() - self.began])
         return self.spent + float(self.world.total(own)[0])
 
-    def _learn(self, batch: Batch) -> Outcome:
+    def _learn(self, batch: Shared) -> None:
         """One step, with its rate, its guard and its bookkeeping."""
         factor = self.recipe.schedule.factor(self.number, self.feed.steps_per_epoch, self.recipe.epochs)
         for group in self.learner.optimizer.param_groups:
             group["lr"] = self.recipe.optimizer.lr * factor * group["scale"]
         self._count_failures(batch)
         outcome = self.learner.step(batch, self.epoch, self.number, self.settings.micro_batch)
-        if outcome.applied:
-            self.bad_steps = 0
+        self.loss = self.loss if outcome.loss is None else outcome.loss
+        if not outcome.applied:
+            self._complain(batch, outcome)
+            return
+        self.bad_steps = 0
+        if outcome.loss is not None:
             self.loss_sum += outcome.loss * batch.total
             self.heard += batch.total
-            if self.average:
-                self.average.after_step(self.model)
-        else:
-            self._complain(batch, outcome)
-        return outcome
+        self.means.add(self.learner.measures)
+        if self.average:
+            self.average.after_step(self.model)
 
-    def _complain(self, batch: Batch, outcome: Outcome) -> None:
+    def _complain(self, batch: Shared, outcome: Outcome) -> None:
         """Name the clips of a step that was not applied; end the run if it was not the first in a row."""
         self.bad_steps += 1
         clips = [clip for share in self.world.gather(batch.clips) for clip in share]
@@ -137,7 +134,7 @@ class Run:
             raise TrainingError(f"{sentence}; it was the last of {BAD_STEPS} such steps in a row{kept}")
         (log.warning if self.world.is_main else log.debug)("%s", sentence)
 
-    def _count_failures(self, batch: Batch) -> None:
+    def _count_failures(self, batch: Shared) -> None:
         """Log each clip that was replaced, once; end the run if there are too many."""
         if not self.world.total(torch.tensor([float(len(batch.failures))])):
             return
@@ -156,16 +153,18 @@ class Run:
             self.average.end_epoch(self.model, self.epoch)
         row: dict[str, Any] = {
             "epoch": self.epoch + 1,
-            "loss": self.loss_sum / self.heard if self.heard else math.nan,  # no step was applied
+            "loss": self.loss_sum / self.heard if self.heard else math.nan,  # nothing was learned
             "lr": self.learner.optimizer.param_groups[0]["lr"],
             "failed_clips": len(self.failures),
             "cpu_seconds": self.cpu_seconds(),
-        } | watch.lap(self.feed.n_clips)
+        } | self.means.values()
+        row |= watch.lap(self.feed.n_clips)
         if self.validation:
             candidate = self.averaged()
             row |= self.validation.measure(candidate, self.world)
             self._keep_best(candidate, row)
         self.epoch, self.step, self.loss_sum, self.heard = self.epoch + 1, 0, 0.0, 0
+        self.means = Means()
         if self.world.is_main:
             if self.folder:
                 self.folder.record(row)
@@ -215,8 +214,10 @@ class Run:
             "failures": [[clip, why] for clip, why in self.failures.items()],
             "scaler": self.learner.scaler.state_dict(),
             "data": self.data,
+            "measures": self.means.sums,
         }
         parts = {"model": self.model.state_dict(), "optimizer": optimizer_tensors(self.learner.optimizer)}
+        parts["learner"] = dict(self.learner.state())
         if self.average:
             parts["average"] = self.average.state()
         tensors = {f"{part}.{name}": t for part, named in parts.items() for name, t in named.items()}
@@ -237,6 +238,7 @@ class Run:
             )
         self.model.load_state_dict(all_placed_like(state.part("model"), self.model.state_dict()))
         restore_optimizer(self.learner.optimizer, state.part("optimizer"))
+        self.learner.restore(state.part("learner"))
         if self.average:
             self.average.restore(all_placed_like(state.part("average"), self.average.state()))
         if self.learner.scaler.is_enabled():
@@ -245,7 +247,7 @@ class Run:
         self.bad_steps, self.heard = counters["bad_steps"], counters["heard"]
         self.loss_sum, self.spent = counters["loss_sum"], counters.get("cpu_seconds", 0.0)
         self.best = float("-inf") if counters["best"] is None else counters["best"]
-        self.failures = dict(counters["failures"])
+        self.failures, self.means = dict(counters["failures"]), Means(counters.get("measures"))
         if self.world.is_main:
             folder.forget_after(self.epoch)
             log.warning("resuming %s at epoch %d, step %d", folder.path, self.epoch + 1, self.step + 1)

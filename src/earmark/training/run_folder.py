@@ -20,7 +20,7 @@ from earmark.config import ConfigError
 from earmark.evaluation.assessment import defined
 from earmark.files import commit
 from earmark.models import CheckpointError, Tagger, save
-from earmark.training.recipe import Recipe
+from earmark.training.learning import AnyRecipe
 from earmark.training.state import State, read_state, write_state
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class RunFolder:
     `best.safetensors`, if there are clips for validation.
     """
 
-    def __init__(self, path: Path, recipe: Recipe) -> None:
+    def __init__(self, path: Path, recipe: AnyRecipe) -> None:
         self.path = path
         self.recipe = recipe
 
@@ -165,7 +165,7 @@ def run_folder(folder: RunFolder, resume: bool) -> Generator[None, None, None]:
         yield
 
 
-def provenance(recipe: Recipe, epochs: int) -> dict[str, Any]:
+def provenance(recipe: AnyRecipe, epochs: int) -> dict[str, Any]:
     """What a checkpoint says of the run that made it; the model describes itself already."""
     tree = recipe.to_dict()
     del tree["model"]

@@ -57,6 +57,27 @@ class Cosine(Frozen):
         return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, n_steps - rise)))
 
 
+class Linear(Frozen):
+    """A linear rise, then a linear fall to zero, by step.
+
+    Attributes:
+        warmup: share of all steps that the rise takes.
+
+    Example:
+        >>> [round(Linear(warmup=0.2).factor(step, 5, 2), 2) for step in (0, 1, 2, 6, 9)]
+        [0.5, 1.0, 1.0, 0.5, 0.12]
+    """
+
+    kind: Literal["Linear"] = "Linear"
+    warmup: float = Field(default=0.08, ge=0, lt=1)
+
+    def factor(self, step: int, steps_per_epoch: int, epochs: int) -> float:
+        """What the optimizer's rate is multiplied by at a step; see `Cosine.factor`."""
+        n_steps = steps_per_epoch * epochs
+        rise = round(self.warmup * n_steps)
+        return (step + 1) / rise if step < rise else (n_steps - step) / max(1, n_steps - rise)
+
+
 class ExpWarmupLinear(Frozen):
     """An exponential rise, a plateau, a linear fall to a floor, by epoch.
 
@@ -150,7 +171,7 @@ class Steps(Frozen):
 
 
 ScheduleConfig = Annotated[
-    Constant | Cosine | CosineCycle | ExpWarmupLinear | Steps,
+    Constant | Cosine | CosineCycle | ExpWarmupLinear | Linear | Steps,
     Field(discriminator="kind"),
     otherwise("Cosine"),
 ]

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -15,24 +15,11 @@ from earmark.training.distillation import Teacher
 from earmark.training.distribution import World, standing_in
 from earmark.training.dropping import MOST_SHARES, Share, hearing, share_dropout
 from earmark.training.feed import Batch
+from earmark.training.learning import Outcome, Tensors
 from earmark.training.network import accumulating, averages_gradients
 from earmark.training.objectives import clip_losses
 from earmark.training.randomness import clip_generators, generator
 from earmark.training.recipe import Recipe
-
-
-class Outcome(NamedTuple):
-    """What came of a step.
-
-    Attributes:
-        loss: mean over the clips of the whole batch; NaN or infinite if the step was not applied for that.
-        gradient_norm: of the whole gradient, before it was clipped.
-        applied: whether the weights were changed.
-    """
-
-    loss: float
-    gradient_norm: float
-    applied: bool
 
 
 class Learner:
@@ -58,6 +45,7 @@ class Learner:
     ) -> None:
         self.recipe, self.model, self.optimizer, self.world = recipe, model, optimizer, world
         self.network, self.teacher = network, teacher
+        self.measures: dict[str, float] = {}
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=recipe.precision == "fp16")
         share_dropout(model)
         self.draws = torch.Generator()
@@ -77,12 +65,19 @@ class Learner:
         """
         scale = self.scaler.get_scale()
         outcome = self._attempt(batch, epoch, number, micro_batch)
-        while not outcome.applied and math.isfinite(outcome.loss) and self.scaler.get_scale() > 1:
+        while outcome.overflowed and self.scaler.get_scale() > 1:
             self.scaler.update(self.scaler.get_scale() / 2)
             outcome = self._attempt(batch, epoch, number, micro_batch)
         if not outcome.applied and self.scaler.is_enabled():
             self.scaler.update(scale)  # it was not to blame
         return outcome
+
+    def state(self) -> Tensors:
+        """Nothing but what weights and optimizer hold."""
+        return {}
+
+    def restore(self, state: Tensors) -> None:
+        """Nothing to do."""
 
     def _attempt(self, batch: Batch, epoch: int, number: int, micro_batch: int | None) -> Outcome:
         """Change the weights, if loss and gradient are finite."""

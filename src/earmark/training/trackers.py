@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import Any, Protocol, runtime_checkable
 
 from earmark.evaluation.plots import keep
+from earmark.training.learning import AnyRecipe
 from earmark.training.plots import curves
-from earmark.training.recipe import Recipe
 from earmark.training.run_folder import RunFolder
 
 CURVES_SECONDS = 60.0
@@ -101,7 +101,7 @@ class WandB:
         known: its number, if it goes on.
     """
 
-    def __init__(self, recipe: Recipe, folder: RunFolder | None, known: str | None) -> None:
+    def __init__(self, recipe: AnyRecipe, folder: RunFolder | None, known: str | None) -> None:
         self.run: Any = import_module("wandb").init(
             project=os.environ.get("WANDB_PROJECT", PROJECT),
             name=folder.path.name if folder else None,
@@ -132,7 +132,7 @@ class MLflow:
         known: its number, if it goes on.
     """
 
-    def __init__(self, recipe: Recipe, folder: RunFolder | None, known: str | None) -> None:
+    def __init__(self, recipe: AnyRecipe, folder: RunFolder | None, known: str | None) -> None:
         mlflow = import_module("mlflow")
         self.entities: Any = import_module("mlflow.entities")
         self.client: Any = mlflow.MlflowClient()
@@ -168,7 +168,7 @@ class MLflow:
         found = self.client.get_experiment_by_name(name)
         return found.experiment_id if found else self.client.create_experiment(name)
 
-    def _describe(self, run: str, recipe: Recipe) -> None:
+    def _describe(self, run: str, recipe: AnyRecipe) -> None:
         leaves = [self.entities.Param(name, str(value)[:500]) for name, value in _leaves(recipe.to_dict())]
         for start in range(0, len(leaves), PARAMETERS):
             self.client.log_batch(run, params=leaves[start : start + PARAMETERS])

@@ -13,8 +13,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from earmark.config import ConfigError
+from earmark.training.learning import AnyRecipe
 from earmark.training.progress import Stopwatch
-from earmark.training.recipe import Recipe
 from earmark.training.run_folder import RunFolder
 from earmark.training.settings import Settings
 from earmark.training.trackers import Curves, MLflow, TensorBoard, Tracker, WandB
@@ -77,7 +77,7 @@ class Tracks:
 
 @contextmanager
 def tracking(
-    recipe: Recipe, folder: RunFolder | None, settings: Settings, first: int
+    recipe: AnyRecipe, folder: RunFolder | None, settings: Settings, first: int
 ) -> Generator[Tracks, None, None]:
     """Trackers for as long as a run goes; TensorBoard and curves if it has a folder.
 
@@ -114,7 +114,9 @@ def require(trackers: Iterable[str]) -> None:
             )
 
 
-def _opened(recipe: Recipe, folder: RunFolder | None, settings: Settings, first: int) -> dict[str, Tracker]:
+def _opened(
+    recipe: AnyRecipe, folder: RunFolder | None, settings: Settings, first: int
+) -> dict[str, Tracker]:
     found: dict[str, Tracker] = {}
     if folder is not None:
         have = [name for name in ("tensorboard", "matplotlib") if find_spec(name)]

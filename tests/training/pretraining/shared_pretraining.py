@@ -30,12 +30,13 @@ def share(batch: Crops, place: World) -> Crops:
 
 
 def pretrained(place: World) -> tuple[PretrainLearner, list[float]]:
-    """A learner after some steps, and the loss of each."""
+    """A learner after some steps, and the loss of each at which the student learned."""
     one = learner(TERMS, CONFIG, world=place)
     losses: list[float] = []
     for number in range(SEEDING.batches + 8):
         batch = crops(number, clips=1 if number == SEEDING.batches + 5 else 5, shortest=0.5)
-        losses.append(one.step(share(batch, place), 0, number, None).loss)
+        loss = one.step(share(batch, place), 0, number, None).loss
+        losses += [] if loss is None else [loss]
     return one, losses
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from earmark.encoders.clusters import Similarities
 from earmark.training.distribution import World
 from earmark.training.dropping import MOST_SHARES, Share, hearing, share_dropout
+from earmark.training.learning import Outcome
 from earmark.training.network import accumulating, averages_gradients
 from earmark.training.pretraining.discrimination import (
     Counts,
@@ -25,7 +26,6 @@ from earmark.training.pretraining.features import LOCATIONS, Location, Sound
 from earmark.training.pretraining.game import real_losses, unmasked_centroids
 from earmark.training.pretraining.guesser import Centroids, Guesser, Said
 from earmark.training.pretraining.objective import ClusterGuessing
-from earmark.training.step import Outcome
 
 Precision = Literal["fp32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -125,7 +125,7 @@ class StudentLearner:
         """
         begun = self.scaler.get_scale()
         found = self._attempt(task, draw, micro_batch, centroids)
-        while _overflowed(found.outcome) and self.scaler.get_scale() > 1:
+        while found.outcome.overflowed and self.scaler.get_scale() > 1:
             self.scaler.update(self.scaler.get_scale() / 2)
             found = self._attempt(task, draw, micro_batch, centroids)
         if self.scaler.is_enabled() and not found.outcome.applied:
@@ -279,7 +279,3 @@ class StudentLearner:
             numbers = measured(hidden, right, counts[location].hidden, size)
             found |= {f"{what}_{name}": value for what, value in numbers.items()}
         return found
-
-
-def _overflowed(outcome: Outcome) -> bool:
-    return not outcome.applied and math.isfinite(outcome.loss)

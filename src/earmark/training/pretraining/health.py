@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from pydantic import Field
 from torch import Tensor
 
@@ -124,13 +124,13 @@ class CollapseDetector:
             return None
         return self._sentence(worst, *numbers[worst])
 
-    def state(self) -> Float[Tensor, "number"]:
-        """What it remembers."""
-        return torch.tensor([*self.bad.values(), *self.begun.values()], dtype=torch.float64)
+    def state(self) -> Int64[Tensor, "number"]:
+        """What it remembers: 64-bit floats by their bits, as states hold no such floats."""
+        return torch.tensor([*self.bad.values(), *self.begun.values()], dtype=torch.float64).view(torch.int64)
 
-    def restore(self, state: Float[Tensor, "number"]) -> None:
+    def restore(self, state: Int64[Tensor, "number"]) -> None:
         """Remember it again."""
-        kept = state.tolist()
+        kept = state.view(torch.float64).tolist()
         self.bad = {name: int(value) for name, value in zip(self.bad, kept, strict=False)}
         self.begun = dict(zip(self.begun, kept[len(self.bad) :], strict=True))
 

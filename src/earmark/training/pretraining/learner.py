@@ -12,6 +12,7 @@ from earmark.encoders.dbert import DBERTEncoder
 from earmark.models import Tagger
 from earmark.training.distribution import World
 from earmark.training.dropping import Share
+from earmark.training.learning import Outcome, Tensors
 from earmark.training.pretraining.batch import Crops
 from earmark.training.pretraining.features import Location, Sound, valid_frames
 from earmark.training.pretraining.game import passed_centroids
@@ -25,7 +26,6 @@ from earmark.training.pretraining.targets import Heard, Kept, Targets
 from earmark.training.randomness import generator
 from earmark.training.sampling import rank_share
 from earmark.training.settings import TrainingError
-from earmark.training.step import Outcome
 
 WATCHED = ("summary", "output")
 """Locations whose vectors must not become all the same; those of the convolutions do not by themselves."""
@@ -83,7 +83,6 @@ class PretrainLearner:
     Attributes:
         measures: of the last step, by name, over all processes.
         updates: of the student.
-        loss: of the last of these.
     """
 
     def __init__(self, terms: Terms, model: Tagger, student: Student, world: World) -> None:
@@ -97,7 +96,7 @@ class PretrainLearner:
         if objective.collapse is not None:
             names = [name for name, _, _ in heads]
             self.detector = CollapseDetector(objective.collapse, names, WATCHED)
-        self.updates, self.loss = 0, 0.0
+        self.updates = 0
         self.measures: dict[str, float] = {}
 
     @property
@@ -120,8 +119,8 @@ class PretrainLearner:
             micro_batch: clips that are in memory at once; None for all.
 
         Returns:
-            The loss of the student's last step, 0 before the first.  Not applied if a number was not finite:
-            then the student, and what was not finite, stay as they were.
+            The student's loss; None at iterations at which it learns nothing.  Not applied if a number was
+            not finite: then the student, and what was not finite, stay as they were.
 
         Raises:
             TrainingError: the features have collapsed.
@@ -133,12 +132,12 @@ class PretrainLearner:
         self.targets.follow(heard, self.updates)
         if not self.targets.seeded:
             self.targets.collect(heard, batch, where)
-            return Outcome(self.loss, 0.0, applied=True)
+            return Outcome(None, 0.0, applied=True)
         plays = self.student.guesser.generated is not None
         generated = self.targets.find(heard, batch, where, (lambda: self._game(heard)) if plays else None)
         if not generated.applied:
             return Outcome(generated.loss, float("nan"), applied=False)
-        outcome = Outcome(self.loss, 0.0, applied=True)
+        outcome = Outcome(None, 0.0, applied=True)
         if self.targets.iterations % self.objective.every == 0:
             outcome = self._guess(self.task_of(heard, generated, batch, where), heard, where, micro_batch)
         self._watch(heard, generated)
@@ -147,7 +146,7 @@ class PretrainLearner:
     def state(self) -> Kept:
         """All that must be kept for going on to the bit, but for the encoder and its optimizer."""
         parts = self.targets.state()
-        parts["student"] = {"counters": torch.tensor([self.updates, self.loss], dtype=torch.float64)}
+        parts["student"] = {"counters": torch.tensor([self.updates], dtype=torch.int64)}
         if self.detector is not None:
             parts["student"]["health"] = self.detector.state()
         if self.student.guesser.generated is not None:
@@ -155,7 +154,7 @@ class PretrainLearner:
         return {f"{part}.{name}": tensor for part, named in parts.items() for name, tensor in named.items()}
 
     @torch.no_grad()
-    def restore(self, state: Kept) -> None:
+    def restore(self, state: Tensors) -> None:
         """Stand where a state stands."""
 
         def part(name: str) -> Kept:
@@ -163,8 +162,7 @@ class PretrainLearner:
 
         self.targets.restore(part)
         kept = part("student")
-        updates, self.loss = kept["counters"].tolist()
-        self.updates = int(updates)
+        self.updates = int(kept["counters"])
         if self.detector is not None:
             self.detector.restore(kept["health"])
         if self.student.guesser.generated is not None:
@@ -212,7 +210,6 @@ class PretrainLearner:
         if outcome.applied:
             self.targets.teacher.follow(self.updates)
             self.updates += 1
-            self.loss = outcome.loss
             self.measures |= measures | {"gradient_norm": outcome.gradient_norm}
         return outcome
 

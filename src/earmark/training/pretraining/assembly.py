@@ -1,0 +1,85 @@
+"""What a pretraining run works with, put together as its recipe says."""
+
+from collections.abc import Mapping
+
+from jaxtyping import Shaped
+from torch import Tensor, nn
+
+from earmark.config import ConfigError
+from earmark.data import Split
+from earmark.training.averaging import WeightAverage
+from earmark.training.distribution import World
+from earmark.training.initial import begin
+from earmark.training.learning import Parts
+from earmark.training.materials import sounds_of
+from earmark.training.network import laid_out, wrapped
+from earmark.training.optimization import train_mode
+from earmark.training.pretraining.feed import CropFeed
+from earmark.training.pretraining.guessing import Student
+from earmark.training.pretraining.learner import PretrainLearner, guesser_of
+from earmark.training.pretraining.optimizer import student_optimizer
+from earmark.training.pretraining.recipe import PretrainRecipe
+from earmark.training.reading import Place
+from earmark.training.settings import Settings
+
+Weights = dict[str, Shaped[Tensor, "..."]]
+
+
+def pretraining_parts(recipe: PretrainRecipe, split: Split, place: World, settings: Settings) -> Parts:
+    """The parts of a run that learns from sound alone.
+
+    Args:
+        recipe: what is computed.
+        split: what it hears; labels and what is held out are not looked at.
+        place: who takes part.
+        settings: where and how it is computed.
+
+    Raises:
+        ConfigError: recipe and settings do not fit one another, or what the recipe begins with.
+    """
+    _check(settings)
+    model = begin(recipe).to(place.device)
+    train_mode(model)
+    guesser = laid_out(guesser_of(model, recipe.objective).to(place.device), place, settings)
+    sounds = sounds_of(split.train, model.sample_rate, settings)
+    feed = CropFeed(recipe, sounds, Place(place.rank, place.size))
+    optimizer = student_optimizer(guesser, recipe.optimizer)
+    student = Student(guesser, wrapped(guesser, place, settings), optimizer)
+    learner = PretrainLearner(recipe, model, student, place)
+    average = None if recipe.objective.teacher is None else TaughtBy(learner)
+    return Parts(model, feed, learner, average, None)
+
+
+def _check(settings: Settings) -> None:
+    given = {
+        "shard": settings.shard,
+        "impulse_responses": settings.impulse_responses,
+        "teacher": settings.teacher,
+    }
+    for name, value in given.items():
+        if value:
+            raise ConfigError(f"{name} is set, but pretraining does not know it; leave it away")
+
+
+class TaughtBy(WeightAverage):
+    """The teacher's weights are handed out: they are an average of the student's.
+
+    Args:
+        learner: whose teacher it is; it keeps the state.
+    """
+
+    def __init__(self, learner: PretrainLearner) -> None:
+        self.learner = learner
+
+    @property
+    def weights(self) -> Weights:
+        """Of the teacher, as the model's state dict."""
+        teacher: nn.Module = self.learner.targets.teacher.encoder
+        return {f"encoder.{name}": tensor for name, tensor in teacher.state_dict().items()}
+
+    def state(self) -> Weights:
+        """Nothing: the learner has it."""
+        return {}
+
+    def restore(self, state: Mapping[str, Shaped[Tensor, "..."]]) -> None:
+        """Nothing to do."""
