@@ -56,8 +56,8 @@ def earmark(folder: Path) -> Trainee:
     import earmark
     from earmark.cli.allocator import keep_memory
     from earmark.encoders import Patchout
-    from earmark.training.network import Network
-    from earmark.training.optimization import AdamW, make_optimizer
+    from earmark.training.distributing.network import Network
+    from earmark.training.optimizing.optimizer import AdamW, make_optimizer
 
     keep_memory()
     model: Any = earmark.load(folder / "passt.pt").train()

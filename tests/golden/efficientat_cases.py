@@ -21,7 +21,7 @@ from earmark.models import Tagger, TaggerConfig
 from earmark.models.foreign import read_state_dict
 from earmark.models.heads import ConvolutionalHead, MlpHead, MultiheadAttentionHead
 from earmark.models.published.efficientat import EFFICIENTAT
-from earmark.training.spectrogram_augment import spec_augment
+from earmark.training.augmentation.spectrogram import spec_augment
 
 Outputs = dict[str, Tensor]
 

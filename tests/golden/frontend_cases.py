@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from earmark.frontends import KaldiFbank, MagnitudeMel, SlaneyDb
-from earmark.training.spectrogram_augment import spec_augment
-from earmark.training.waveform_augment import mix_waveforms
+from earmark.training.augmentation.spectrogram import spec_augment
+from earmark.training.augmentation.waveform import mix_waveforms
 
 Outputs = dict[str, Tensor]
 

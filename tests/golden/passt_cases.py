@@ -18,7 +18,7 @@ from earmark.encoders.passt_weights import (
 from earmark.encoders.patchout import Kept, draw_patchout
 from earmark.frontends import LogMel
 from earmark.models.heads import LinearHead
-from earmark.training.spectrogram_augment import spec_augment
+from earmark.training.augmentation.spectrogram import spec_augment
 
 Outputs = dict[str, Tensor]
 

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from earmark.training import curves
-from earmark.training.augment import Augment
-from earmark.training.averaging import SWA
-from earmark.training.mixing import dominant, mix_linear
-from earmark.training.sampling import Balanced, clip_weights
-from earmark.training.waveform_augment import draw_waveform, mix_waveforms
+from earmark.training.augmentation.description import Augment
+from earmark.training.augmentation.mixing import dominant, mix_linear
+from earmark.training.augmentation.waveform import draw_waveform, mix_waveforms
+from earmark.training.optimizing import curves
+from earmark.training.optimizing.averaging import SWA
+from earmark.training.supervised.sampling import Balanced, clip_weights
 
 Outputs = dict[str, Tensor]
 

@@ -17,8 +17,8 @@ from earmark.data import Clip, Split
 from earmark.models import Tagger
 from earmark.recipes import NAMED, RECIPES
 from earmark.training import Recipe, Settings
-from earmark.training.distribution import World
-from earmark.training.image_weights import IMAGE_NETS
+from earmark.training.beginning.image_weights import IMAGE_NETS
+from earmark.training.distributing.world import World
 from earmark.training.run import Run
 
 PUBLISHED_COUNTS = {

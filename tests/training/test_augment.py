@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from earmark.config import ConfigError
 from earmark.frontends import KaldiFbank, LogMel, RawWaveform
 from earmark.training import Augment, Mixup
-from earmark.training.augment import Draws, augment_batch
-from earmark.training.mixing import mix_linear, mix_power, neighbors
-from earmark.training.randomness import clip_generators, generator
-from earmark.training.spectrogram_augment import (
+from earmark.training.augmentation.description import Draws, augment_batch
+from earmark.training.augmentation.mixing import mix_linear, mix_power, neighbors
+from earmark.training.augmentation.spectrogram import (
     add_noise,
     equalize,
     hide,
@@ -22,6 +21,7 @@ from earmark.training.spectrogram_augment import (
     stretch_and_warp,
     stripes,
 )
+from earmark.training.randomness import clip_generators, generator
 
 CLIPS = list(range(6))
 FRONTEND = LogMel(n_mels=64)

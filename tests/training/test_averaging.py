@@ -6,7 +6,7 @@ from pydantic import TypeAdapter
 from torch import nn
 
 from earmark.config import ConfigError
-from earmark.training.averaging import EMA, SWA, AveragingConfig, EpochMean, WeightAverage
+from earmark.training.optimizing.averaging import EMA, SWA, AveragingConfig, EpochMean, WeightAverage
 
 
 class Net(nn.Module):

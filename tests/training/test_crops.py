@@ -15,11 +15,11 @@ from earmark.data.feeding.sounds import Sounds, open_sounds
 from earmark.encoders import AST
 from earmark.models import load
 from earmark.training import Augment, Recipe, Settings, train
-from earmark.training.distribution import World
-from earmark.training.feed import Feed
+from earmark.training.distributing.world import World
 from earmark.training.planning import plan
 from earmark.training.speed import made_up
 from earmark.training.stopping import StoppedError
+from earmark.training.supervised.feed import Feed
 
 CROPPED = TINY.replace(crop_seconds=0.2, augment=Augment(crop=True))
 LENGTH = round(0.2 * RATE)

@@ -13,9 +13,9 @@ from earmark.encoders import ResidualCNN
 from earmark.frontends import LogMel
 from earmark.labels import LabelSet
 from earmark.models import TaggerConfig
-from earmark.training.distillation import Distillation, StoredTeacher, Teacher, blend
-from earmark.training.mixing import mix_linear
-from earmark.training.objectives import clip_losses
+from earmark.training.augmentation.mixing import mix_linear
+from earmark.training.supervised.distillation import Distillation, StoredTeacher, Teacher, blend
+from earmark.training.supervised.objectives import clip_losses
 
 TINY = TaggerConfig(
     frontend=LogMel(

@@ -12,7 +12,7 @@ from tone_recipe import TINY
 
 from earmark.encoders import PaSST, Patchout, Transformer
 from earmark.training import Mixup, train
-from earmark.training.distribution import SharedBatchNorm
+from earmark.training.distributing.world import SharedBatchNorm
 
 SIZES = {"n_bands": 32, "max_frames": 30, "dim": 16, "depth": 1, "heads": 2}
 PASST = TINY.model.replace(encoder=PaSST(**SIZES, stride=(8, 6), patchout=Patchout(time=1, patches=1)))

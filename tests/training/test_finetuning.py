@@ -19,8 +19,8 @@ from earmark.labels import LabelSet, audioset_labels
 from earmark.models import TaggerConfig, save
 from earmark.recipes import RECIPES
 from earmark.training import Recipe, train
-from earmark.training.finetuning import fine_tuning, lengths
-from earmark.training.fitting import fitted_model
+from earmark.training.beginning.finetuning import fine_tuning, lengths
+from earmark.training.beginning.fitting import fitted_model
 
 PASST = RECIPES["audioset-passt-b"].model
 AST_10S = RECIPES["audioset-ast"].model

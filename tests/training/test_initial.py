@@ -15,8 +15,8 @@ from earmark.encoders.passt_weights import encoder_state
 from earmark.frontends import LogMel
 from earmark.labels import LabelSet
 from earmark.models import Tagger, TaggerConfig, save
-from earmark.training.adaptation import class_axes
-from earmark.training.initial import begin, begin_with, transfer
+from earmark.training.beginning.adaptation import class_axes
+from earmark.training.beginning.initial import begin, begin_with, transfer
 
 FRONTEND = LogMel(
     sample_rate=8000, n_fft=256, win_length=256, hop_length=80, n_mels=64, fmax=4000.0, fmax_jitter=1

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from earmark.config import ConfigError
-from earmark.training.label_enhancement import ancestors, enhance, read_ontology, related, thresholds
+from earmark.training.supervised.label_enhancement import (
+    ancestors,
+    enhance,
+    read_ontology,
+    related,
+    thresholds,
+)
 
 NAMES = ["Animal", "Dog", "Bark", "Music"]
 TREE = {"Animal": ["Pets"], "Pets": ["Dog"], "Dog": ["Bark"]}

@@ -13,8 +13,8 @@ from earmark.encoders import PaSST, Patchout, Transformer
 from earmark.frontends import LogMel
 from earmark.models import Tagger, TaggerConfig
 from earmark.training import Settings, train
-from earmark.training.distribution import World
-from earmark.training.network import network_of, wrapped
+from earmark.training.distributing.network import network_of, wrapped
+from earmark.training.distributing.world import World
 from earmark.training.run_folder import RunFolder
 
 PLACE = World(0, 1, torch.device("cpu"))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from earmark.training.objectives import clip_losses
+from earmark.training.supervised.objectives import clip_losses
 
 LOGITS = torch.randn(4, 5, generator=torch.Generator().manual_seed(0))
 LABELS = (torch.rand(4, 5, generator=torch.Generator().manual_seed(1)) < 0.4).float()

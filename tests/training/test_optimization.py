@@ -10,7 +10,7 @@ from earmark.encoders import AST, CRNN, MN, FNet, PaSST, PlainCNN, ResidualCNN, 
 from earmark.frontends import LogMel
 from earmark.labels import LabelSet
 from earmark.models import TaggerConfig
-from earmark.training.optimization import (
+from earmark.training.optimizing.optimizer import (
     Adam,
     AdamW,
     OptimizerConfig,

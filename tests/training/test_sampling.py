@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from earmark.config import ConfigError
-from earmark.training.sampling import (
+from earmark.training.supervised.sampling import (
     Balanced,
     SamplingConfig,
     Shuffled,

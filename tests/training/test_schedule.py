@@ -8,8 +8,15 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from earmark.config import ConfigError
-from earmark.training import curves
-from earmark.training.schedule import Constant, Cosine, CosineCycle, ExpWarmupLinear, ScheduleConfig, Steps
+from earmark.training.optimizing import curves
+from earmark.training.optimizing.schedule import (
+    Constant,
+    Cosine,
+    CosineCycle,
+    ExpWarmupLinear,
+    ScheduleConfig,
+    Steps,
+)
 
 ALL = [
     Constant(),

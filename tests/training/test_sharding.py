@@ -17,9 +17,9 @@ from earmark.data.esc50 import ESC10_TARGETS
 from earmark.encoders import PaSST, Patchout
 from earmark.models import load
 from earmark.training import EMA, SWA, AdamW, Mixup, Recipe, Settings, train
-from earmark.training.distribution import world
-from earmark.training.network import network_of
-from earmark.training.optimization import make_optimizer
+from earmark.training.distributing.network import network_of
+from earmark.training.distributing.world import world
+from earmark.training.optimizing.optimizer import make_optimizer
 from earmark.training.run_folder import RunFolder
 from earmark.training.settings import TrainingError
 from earmark.training.state import optimizer_tensors, read_state

@@ -11,7 +11,7 @@ from earmark.config import ConfigError
 from earmark.encoders import PaSST
 from earmark.training import Settings
 from earmark.training import speed as room
-from earmark.training.distribution import World
+from earmark.training.distributing.world import World
 from earmark.training.speed import PARTS, Clock, made_up, measure_speed
 
 CPU = World(0, 1, torch.device("cpu"))

@@ -8,12 +8,12 @@ from tone_recipe import TINY
 
 from earmark.models import Tagger
 from earmark.training import Settings
-from earmark.training.distribution import World
-from earmark.training.feed import Batch
-from earmark.training.network import network_of, wrapped
-from earmark.training.optimization import make_optimizer, train_mode
+from earmark.training.distributing.network import network_of, wrapped
+from earmark.training.distributing.world import World
+from earmark.training.optimizing.optimizer import make_optimizer, train_mode
 from earmark.training.speed import made_up
-from earmark.training.step import Learner
+from earmark.training.supervised.feed import Batch
+from earmark.training.supervised.learner import Learner
 
 HALF = TINY.replace(precision="fp16")
 PLACE = World(0, 1, torch.device("cpu"))

@@ -13,12 +13,12 @@ from tone_recipe import TINY
 
 from earmark.config import ConfigError
 from earmark.training import Settings, train
-from earmark.training.plots import curves
-from earmark.training.progress import Stopwatch
 from earmark.training.run_folder import RunFolder
 from earmark.training.stopping import StoppedError
-from earmark.training.trackers import MLflow, TensorBoard
-from earmark.training.tracking import Tracks, require
+from earmark.training.telling.plots import curves
+from earmark.training.telling.progress import Stopwatch
+from earmark.training.telling.trackers import MLflow, TensorBoard
+from earmark.training.telling.tracking import Tracks, require
 
 OFTEN = Settings(resume=True, save_steps=3)
 
@@ -91,7 +91,7 @@ def test_curves_that_cannot_be_written_do_not_end_the_run(
 def test_without_the_packages_one_sentence_says_what_brings_them(
     tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("earmark.training.tracking.find_spec", lambda name: None)
+    monkeypatch.setattr("earmark.training.telling.tracking.find_spec", lambda name: None)
     train(TINY.replace(epochs=1), tones, tmp_path)
     assert [r.message for r in caplog.records if "earmark[train]" in r.message] != []
     assert not (tmp_path / "tensorboard").exists()
@@ -101,7 +101,7 @@ def test_without_the_packages_one_sentence_says_what_brings_them(
 def test_a_tracker_that_is_not_installed_is_a_sentence_before_anything_is_computed(
     tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("earmark.training.tracking.find_spec", lambda name: None)
+    monkeypatch.setattr("earmark.training.telling.tracking.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="'wandb', which is not installed; `pip install wandb`"):
         train(TINY, tones, tmp_path / "run", Settings(trackers=("wandb",)))
     assert not (tmp_path / "run").exists()

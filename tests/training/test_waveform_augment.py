@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from earmark.config import ConfigError
 from earmark.training import Augment, WaveMixup
-from earmark.training.randomness import generator
-from earmark.training.waveform_augment import (
+from earmark.training.augmentation.waveform import (
     convolve,
     draw_waveform,
     gain_db,
@@ -22,6 +21,7 @@ from earmark.training.waveform_augment import (
     mixing_partner,
     reverberate,
 )
+from earmark.training.randomness import generator
 
 
 class Ramp:

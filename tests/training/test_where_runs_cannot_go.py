@@ -6,8 +6,8 @@ from tone_recipe import TINY
 from earmark.config import ConfigError, override
 from earmark.data import Split
 from earmark.training import Settings
-from earmark.training.distribution import world
-from earmark.training.materials import extras_of
+from earmark.training.distributing.world import world
+from earmark.training.supervised.materials import extras_of
 
 
 @pytest.mark.parametrize("device", ["meta", "mps", "tpu"])

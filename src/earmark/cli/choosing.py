@@ -119,7 +119,7 @@ def _root(corpus: Any, data: Path) -> Path:
 
 def _tuned(model: str, data: Path, assignments: Sequence[str]) -> tuple[Any, Path]:
     """A recipe for fine-tuning, chosen from the size of the model and the data; it tells why."""
-    from earmark.training.finetuning import fine_tuning
+    from earmark.training.beginning.finetuning import fine_tuning
 
     corpus, root = _corpus(data, assignments)
     init = str(Path(model).resolve()) if Path(model).exists() else model  # a recipe is read from anywhere

@@ -16,7 +16,7 @@ from earmark.frontends import KaldiFbank
 from earmark.models import TaggerConfig
 from earmark.recipes.named import Named
 from earmark.training import Adam, Augment, Balanced, EpochMean, Recipe, Shuffled, Steps, WaveMixup
-from earmark.training.image_weights import DEIT
+from earmark.training.beginning.image_weights import DEIT
 
 BALANCED = AudioSet(subset="balanced")
 

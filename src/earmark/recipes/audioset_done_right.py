@@ -27,7 +27,7 @@ from earmark.models.heads import AttentionHead, PoolingHead
 from earmark.recipes.audioset_ast import file_mixup
 from earmark.recipes.named import Named
 from earmark.training import Adam, Augment, Balanced, EpochMean, Recipe, Steps
-from earmark.training.image_weights import DEIT
+from earmark.training.beginning.image_weights import DEIT
 
 CORPUS = AudioSet()
 

@@ -25,8 +25,8 @@ from earmark.training import (
     Recipe,
     WaveMixup,
 )
-from earmark.training.distillation import Distillation
-from earmark.training.image_weights import DEIT
+from earmark.training.beginning.image_weights import DEIT
+from earmark.training.supervised.distillation import Distillation
 
 PASST_S = "passt-s.as2m-swa"
 PASST_N = "passt-s-s16.as2m-swa"

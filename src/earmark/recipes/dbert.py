@@ -9,7 +9,7 @@ from earmark.encoders.clusters import Clusters
 from earmark.encoders.dbert import CONVS
 from earmark.frontends import RawWaveform
 from earmark.models import TaggerConfig
-from earmark.training.optimization import AdamW
+from earmark.training.optimizing.optimizer import AdamW
 from earmark.training.pretraining.objective import LITERAL
 from earmark.training.pretraining.recipe import PretrainRecipe
 

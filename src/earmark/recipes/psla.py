@@ -16,7 +16,7 @@ from earmark.models.published.psla import psla_frontend
 from earmark.recipes.audioset_ast import FULL as AST_FULL
 from earmark.recipes.named import Named
 from earmark.training import Adam, EpochMean, Steps
-from earmark.training.image_weights import EFFICIENTNET_B2
+from earmark.training.beginning.image_weights import EFFICIENTNET_B2
 
 FULL = AST_FULL.replace(
     model=TaggerConfig(

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from earmark.data import Split
 from earmark.models import Tagger, TaggerConfig
-from earmark.training.averaging import WeightAverage
-from earmark.training.optimization import Optimizer
+from earmark.training.optimizing.averaging import WeightAverage
+from earmark.training.optimizing.optimizer import Optimizer
 from earmark.training.reading import Reading
-from earmark.training.validation import Validation
+from earmark.training.supervised.validation import Validation
 
 Tensors = Mapping[str, Shaped[Tensor, "..."]]
 

@@ -11,9 +11,9 @@ from torch.overrides import TorchFunctionMode
 
 from earmark.data import Split
 from earmark.models import Tagger, TaggerConfig
+from earmark.training.distributing.sharding import blocks_of
 from earmark.training.learning import AnyRecipe
 from earmark.training.settings import Settings
-from earmark.training.sharding import blocks_of
 
 MOMENTS = 2
 """Numbers that Adam keeps for each parameter."""

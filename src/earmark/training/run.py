@@ -12,18 +12,18 @@ import torch
 from earmark.config import ConfigError
 from earmark.data import Split
 from earmark.models import Tagger
-from earmark.training.assembly import supervised_parts
-from earmark.training.distribution import World
+from earmark.training.distributing.sharding import all_placed_like, whole, whole_copy
+from earmark.training.distributing.world import World
 from earmark.training.learning import AnyRecipe, Means, Outcome, Parts, Shared
-from earmark.training.optimization import train_mode
-from earmark.training.progress import Progress, Stopwatch
+from earmark.training.optimizing.optimizer import train_mode
 from earmark.training.reading import batches
 from earmark.training.run_folder import RESULT, RunFolder
 from earmark.training.settings import Settings, TrainingError
-from earmark.training.sharding import all_placed_like, whole, whole_copy
 from earmark.training.state import State, fingerprint, optimizer_tensors, restore_optimizer
 from earmark.training.stopping import Stopping
-from earmark.training.tracking import Tracks
+from earmark.training.supervised.assembly import supervised_parts
+from earmark.training.telling.progress import Progress, Stopwatch
+from earmark.training.telling.tracking import Tracks
 
 log = logging.getLogger(__name__)
 

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 
 from earmark.config import ConfigError
 from earmark.models import Tagger
-from earmark.training.distribution import World, world
-from earmark.training.feed import Batch
-from earmark.training.network import network_of, wrapped
-from earmark.training.optimization import make_optimizer, train_mode
-from earmark.training.recipe import Recipe
+from earmark.training.distributing.network import network_of, wrapped
+from earmark.training.distributing.world import World, world
+from earmark.training.optimizing.optimizer import make_optimizer, train_mode
 from earmark.training.settings import Settings
-from earmark.training.step import Learner
+from earmark.training.supervised.feed import Batch
+from earmark.training.supervised.learner import Learner
+from earmark.training.supervised.recipe import Recipe
 
 WARM_UP = 3
 """Steps before the first that counts: memory is asked for, kernels are chosen, `torch.compile` compiles."""

@@ -13,7 +13,7 @@ from earmark.data import Clip
 from earmark.files import commit
 from earmark.models import CheckpointError
 from earmark.models.tensor_file import opened, read_layout, read_tensors, write_tensors
-from earmark.training.sharding import placed_like
+from earmark.training.distributing.sharding import placed_like
 
 FORMAT = "earmark-state-1"
 

@@ -17,10 +17,10 @@ from earmark.config import ConfigError, Frozen
 from earmark.data import Clip, CorpusConfig
 from earmark.frontends import FrontendConfig, LogMel
 from earmark.frontends.normalized import Normalized
+from earmark.training.augmentation.spectrogram import spec_augment
+from earmark.training.augmentation.waveform import mix_waveforms
 from earmark.training.randomness import generator
 from earmark.training.settings import TrainingError
-from earmark.training.spectrogram_augment import spec_augment
-from earmark.training.waveform_augment import mix_waveforms
 
 
 class Measurement(Frozen):

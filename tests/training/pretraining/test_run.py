@@ -138,7 +138,7 @@ def test_each_epoch_tells_how_healthy_the_features_are(whole: Path) -> None:
 
 def test_the_curves_of_health_are_drawn(whole: Path) -> None:
     pytest.importorskip("matplotlib")
-    from earmark.training.plots import curves
+    from earmark.training.telling.plots import curves
 
     titles = [axes.get_ylabel() for axes in curves(told(whole)).axes]
     assert {"loss", "perplexity", "deviation", "cross-entropy / log K", "hidden share"} <= set(titles)

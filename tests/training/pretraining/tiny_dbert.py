@@ -9,8 +9,8 @@ from earmark.encoders.clusters import Clusters
 from earmark.encoders.dbert import DBERT
 from earmark.frontends import RawWaveform
 from earmark.models import Tagger, TaggerConfig
-from earmark.training.distribution import World
-from earmark.training.optimization import AdamW, train_mode
+from earmark.training.distributing.world import World
+from earmark.training.optimizing.optimizer import AdamW, train_mode
 from earmark.training.pretraining import (
     ClusterGuessing,
     Crops,

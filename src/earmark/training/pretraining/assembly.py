@@ -7,13 +7,12 @@ from torch import Tensor, nn
 
 from earmark.config import ConfigError
 from earmark.data import Split
-from earmark.training.averaging import WeightAverage
-from earmark.training.distribution import World
-from earmark.training.initial import begin
+from earmark.training.beginning.initial import begin
+from earmark.training.distributing.network import laid_out, wrapped
+from earmark.training.distributing.world import World
 from earmark.training.learning import Parts
-from earmark.training.materials import sounds_of
-from earmark.training.network import laid_out, wrapped
-from earmark.training.optimization import train_mode
+from earmark.training.optimizing.averaging import WeightAverage
+from earmark.training.optimizing.optimizer import train_mode
 from earmark.training.pretraining.feed import CropFeed
 from earmark.training.pretraining.guessing import Student
 from earmark.training.pretraining.learner import PretrainLearner, guesser_of
@@ -21,6 +20,7 @@ from earmark.training.pretraining.optimizer import student_optimizer
 from earmark.training.pretraining.recipe import PretrainRecipe
 from earmark.training.reading import Place
 from earmark.training.settings import Settings
+from earmark.training.supervised.materials import sounds_of
 
 Weights = dict[str, Shaped[Tensor, "..."]]
 

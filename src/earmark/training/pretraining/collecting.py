@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from earmark.training.distribution import World
+from earmark.training.distributing.world import World
 from earmark.training.pretraining.batch import Crops
 from earmark.training.pretraining.features import LOCATIONS, Features, Location, Sound
 from earmark.training.pretraining.generators import Generators

@@ -8,7 +8,7 @@ from earmark.models import Tagger
 from earmark.training.pretraining.assembly import pretraining_parts
 from earmark.training.pretraining.recipe import PretrainRecipe
 from earmark.training.settings import Settings
-from earmark.training.supervised import carried_out
+from earmark.training.supervised.front_door import carried_out
 
 
 def pretrain(

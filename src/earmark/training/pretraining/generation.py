@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from earmark.config import Frozen
-from earmark.training.distribution import World
+from earmark.training.distributing.world import World
 from earmark.training.pretraining.features import Features, Location
 from earmark.training.pretraining.generators import Distance, Fit, Generators
 from earmark.training.pretraining.reassignment import Reassign

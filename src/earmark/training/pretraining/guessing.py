@@ -9,10 +9,10 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from earmark.encoders.clusters import Similarities
-from earmark.training.distribution import World
+from earmark.training.distributing.network import accumulating, averages_gradients
+from earmark.training.distributing.world import World
 from earmark.training.dropping import MOST_SHARES, Share, hearing, share_dropout
 from earmark.training.learning import Outcome
-from earmark.training.network import accumulating, averages_gradients
 from earmark.training.pretraining.discrimination import (
     Counts,
     Guesses,

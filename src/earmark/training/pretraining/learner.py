@@ -10,7 +10,7 @@ from torch import Tensor
 from earmark.config import ConfigError
 from earmark.encoders.dbert import DBERTEncoder
 from earmark.models import Tagger
-from earmark.training.distribution import World
+from earmark.training.distributing.world import World
 from earmark.training.dropping import Share
 from earmark.training.learning import Outcome, Tensors
 from earmark.training.pretraining.batch import Crops
@@ -24,8 +24,8 @@ from earmark.training.pretraining.masking import span_masks
 from earmark.training.pretraining.objective import ClusterGuessing
 from earmark.training.pretraining.targets import Heard, Kept, Targets
 from earmark.training.randomness import generator
-from earmark.training.sampling import rank_share
 from earmark.training.settings import TrainingError
+from earmark.training.supervised.sampling import rank_share
 
 WATCHED = ("summary", "output")
 """Locations whose vectors must not become all the same; those of the convolutions do not by themselves."""
@@ -72,7 +72,7 @@ def guesser_of(model: Tagger, objective: ClusterGuessing) -> Guesser:
 
 
 class PretrainLearner:
-    """A student in pretraining, and what it guesses; the interface of `step.Learner`.
+    """A student in pretraining, and what it guesses; the interface of `supervised.learner.Learner`.
 
     Args:
         terms: what is computed.

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from earmark.training.optimization import AdamW
+from earmark.training.optimizing.optimizer import AdamW
 
 
 def student_optimizer(network: nn.Module, config: AdamW) -> torch.optim.Optimizer:
@@ -19,7 +19,7 @@ def student_optimizer(network: nn.Module, config: AdamW) -> torch.optim.Optimize
             `AdamW(lr=5e-4, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.01)`.
 
     Returns:
-        Its groups carry "scale", as those of `optimization.make_optimizer`.
+        Its groups carry "scale", as those of `optimizing.optimizer.make_optimizer`.
 
     Example:
         >>> network = nn.ModuleDict({"linear": nn.Linear(2, 2), "embedding": nn.Embedding(1, 2)})

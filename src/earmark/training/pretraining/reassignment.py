@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from earmark.config import Frozen
-from earmark.training.distribution import World
+from earmark.training.distributing.world import World
 from earmark.training.pretraining.batch import Crops
 from earmark.training.pretraining.generators import Clustering
 

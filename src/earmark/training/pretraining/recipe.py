@@ -8,9 +8,9 @@ from earmark.config import Frozen
 from earmark.data.unlabeled import SoundCorpus, Unlabeled
 from earmark.encoders import DBERT
 from earmark.models import TaggerConfig
-from earmark.training.optimization import AdamW
+from earmark.training.optimizing.optimizer import AdamW
+from earmark.training.optimizing.schedule import Linear, ScheduleConfig
 from earmark.training.pretraining.objective import ClusterGuessing
-from earmark.training.schedule import Linear, ScheduleConfig
 
 UNUSED = ("layer_decay", "head_factor", "freeze", "decay_all")
 """Fields of an optimizer that pretraining knows nothing of."""

@@ -8,7 +8,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from earmark.encoders.dbert import DBERTEncoder
-from earmark.training.distribution import World
+from earmark.training.distributing.world import World
 from earmark.training.pretraining.batch import Crops
 from earmark.training.pretraining.collecting import Collection
 from earmark.training.pretraining.features import LOCATIONS, Features, Location, Sound, no_features

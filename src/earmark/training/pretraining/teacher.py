@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from earmark.config import Frozen
 from earmark.encoders.dbert import DBERTEncoder
-from earmark.training.optimization import train_mode
+from earmark.training.optimizing.optimizer import train_mode
 from earmark.training.pretraining.features import Features, Sound, features_of
 
 Decay = Annotated[float, Field(ge=0, le=1)]

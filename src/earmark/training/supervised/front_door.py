@@ -9,14 +9,14 @@ from typing import Any
 from earmark.config import ConfigError
 from earmark.data import Split
 from earmark.models import Tagger, load
-from earmark.training.assembly import supervised_parts
-from earmark.training.distribution import World, world
+from earmark.training.distributing.world import World, world
 from earmark.training.learning import AnyRecipe, Parts
-from earmark.training.recipe import Recipe
 from earmark.training.run import Run
 from earmark.training.run_folder import RunFolder, run_folder
 from earmark.training.settings import Settings
-from earmark.training.tracking import require, tracking
+from earmark.training.supervised.assembly import supervised_parts
+from earmark.training.supervised.recipe import Recipe
+from earmark.training.telling.tracking import require, tracking
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from earmark.config import Frozen
-from earmark.training import curves
-from earmark.training.kinds import otherwise
+from earmark.training.optimizing import curves
+from earmark.training.optimizing.kinds import otherwise
 
 Epochs = Annotated[int, Field(ge=0, le=1_000_000)]
 

@@ -14,7 +14,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from earmark.models import Tagger
-from earmark.training.distribution import World
+from earmark.training.distributing.world import World
 
 Tensors = Mapping[str, Shaped[Tensor, "..."]]
 

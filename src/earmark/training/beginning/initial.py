@@ -8,8 +8,8 @@ import torch
 from earmark.config import ConfigError
 from earmark.models import Tagger, load
 from earmark.models.ensemble import Ensemble
-from earmark.training.adaptation import adapted_encoder, adapted_head, fitting
-from earmark.training.image_weights import image_encoder
+from earmark.training.beginning.adaptation import adapted_encoder, adapted_head, fitting
+from earmark.training.beginning.image_weights import image_encoder
 from earmark.training.learning import AnyRecipe
 
 log = logging.getLogger(__name__)

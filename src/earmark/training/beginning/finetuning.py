@@ -7,12 +7,12 @@ from earmark import audio
 from earmark.data import Clip, CorpusConfig, Split
 from earmark.encoders import PaSST, Patchout
 from earmark.models import Tagger, TaggerConfig
-from earmark.training.augment import Augment, Mixup, WaveMixup
-from earmark.training.averaging import EMA
-from earmark.training.fitting import fitted_model
-from earmark.training.optimization import AdamW
-from earmark.training.recipe import Recipe
-from earmark.training.schedule import Cosine
+from earmark.training.augmentation.description import Augment, Mixup, WaveMixup
+from earmark.training.beginning.fitting import fitted_model
+from earmark.training.optimizing.averaging import EMA
+from earmark.training.optimizing.optimizer import AdamW
+from earmark.training.optimizing.schedule import Cosine
+from earmark.training.supervised.recipe import Recipe
 
 FEW = 100
 """Below so many clips a run is short however often it hears each, and little may be changed about them."""

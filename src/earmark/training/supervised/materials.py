@@ -11,11 +11,11 @@ from earmark.data import Clip, Split
 from earmark.data.feeding.sounds import Sounds, open_sounds
 from earmark.models import Tagger, load
 from earmark.models.zoo import members_of
-from earmark.training.distillation import StoredTeacher, Teacher
-from earmark.training.feed import Extras
-from earmark.training.recipe import Recipe
+from earmark.training.augmentation.waveform import load_responses
 from earmark.training.settings import Settings
-from earmark.training.waveform_augment import load_responses
+from earmark.training.supervised.distillation import StoredTeacher, Teacher
+from earmark.training.supervised.feed import Extras
+from earmark.training.supervised.recipe import Recipe
 
 CACHED_CLIPS = 20_000
 """Up to so many clips are decoded ahead without being asked: 13 GB, if they last ten seconds at 32 kHz."""

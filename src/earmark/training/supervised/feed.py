@@ -11,12 +11,12 @@ from torch import Tensor
 from earmark.data import Clip, Split
 from earmark.data.feeding.sounds import Sounds
 from earmark.labels import LabelSet
-from earmark.training.distillation import StoredTeacher, blend
+from earmark.training.augmentation.waveform import draw_waveform, mix_waveforms, mixing_partner, reverberate
 from earmark.training.randomness import generator
 from earmark.training.reading import Extent, Place, Reading, heard_or_replaced
-from earmark.training.recipe import Recipe
-from earmark.training.sampling import epoch_order
-from earmark.training.waveform_augment import draw_waveform, mix_waveforms, mixing_partner, reverberate
+from earmark.training.supervised.distillation import StoredTeacher, blend
+from earmark.training.supervised.recipe import Recipe
+from earmark.training.supervised.sampling import epoch_order
 
 
 class Batch(NamedTuple):

@@ -12,8 +12,8 @@ from torch import Tensor
 from earmark import audio
 from earmark.config import ConfigError
 from earmark.data.feeding.sounds import FULL_SCALE, Sounds
-from earmark.training.augment import Augment, WaveMixup
-from earmark.training.mixing import dominant
+from earmark.training.augmentation.description import Augment, WaveMixup
+from earmark.training.augmentation.mixing import dominant
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".aiff", ".aif"}
 LONGEST_RESPONSE_SECONDS = 60.0

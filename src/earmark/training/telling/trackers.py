@@ -8,8 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from earmark.evaluation.plots import keep
 from earmark.training.learning import AnyRecipe
-from earmark.training.plots import curves
 from earmark.training.run_folder import RunFolder
+from earmark.training.telling.plots import curves
 
 CURVES_SECONDS = 60.0
 """Between two pictures of the curves, at least; the last is drawn at the end."""

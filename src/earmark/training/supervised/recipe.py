@@ -7,12 +7,12 @@ from pydantic import Field, model_validator
 from earmark.config import Frozen
 from earmark.data import CorpusConfig
 from earmark.models import TaggerConfig
-from earmark.training.augment import Augment
-from earmark.training.averaging import AveragingConfig
-from earmark.training.distillation import Distillation
-from earmark.training.optimization import AdamW, OptimizerConfig
-from earmark.training.sampling import SamplingConfig, Shuffled
-from earmark.training.schedule import Cosine, ScheduleConfig
+from earmark.training.augmentation.description import Augment
+from earmark.training.optimizing.averaging import AveragingConfig
+from earmark.training.optimizing.optimizer import AdamW, OptimizerConfig
+from earmark.training.optimizing.schedule import Cosine, ScheduleConfig
+from earmark.training.supervised.distillation import Distillation
+from earmark.training.supervised.sampling import SamplingConfig, Shuffled
 
 
 class Recipe(Frozen):

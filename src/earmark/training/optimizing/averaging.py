@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from earmark.config import ConfigError, Frozen
-from earmark.training.kinds import otherwise
+from earmark.training.optimizing.kinds import otherwise
 
 Weights = dict[str, Shaped[Tensor, "..."]]
 Epoch = Annotated[int, Field(ge=1, le=1_000_000)]

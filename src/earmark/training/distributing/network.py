@@ -17,9 +17,9 @@ from torch.utils.checkpoint import checkpoint
 from earmark.config import ConfigError
 from earmark.encoders import Encoding
 from earmark.models import Tagger
-from earmark.training.distribution import World, share_batch_norm
+from earmark.training.distributing.sharding import blocks_of, shard
+from earmark.training.distributing.world import World, share_batch_norm
 from earmark.training.settings import Settings
-from earmark.training.sharding import blocks_of, shard
 
 Laid = TypeVar("Laid", bound=nn.Module)
 COMPILERS = (os.environ.get("CXX", "g++"), "g++", "clang++")

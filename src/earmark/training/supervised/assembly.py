@@ -1,18 +1,18 @@
 """What a supervised run works with, put together as its recipe says."""
 
 from earmark.data import Split
-from earmark.training.distribution import World
-from earmark.training.feed import Feed
-from earmark.training.initial import begin
+from earmark.training.beginning.initial import begin
+from earmark.training.distributing.network import network_of, wrapped
+from earmark.training.distributing.world import World
 from earmark.training.learning import Parts
-from earmark.training.materials import extras_of, sounds_of, teacher_of
-from earmark.training.network import network_of, wrapped
-from earmark.training.optimization import make_optimizer
+from earmark.training.optimizing.optimizer import make_optimizer
 from earmark.training.reading import Place
-from earmark.training.recipe import Recipe
 from earmark.training.settings import Settings
-from earmark.training.step import Learner
-from earmark.training.validation import Validation
+from earmark.training.supervised.feed import Feed
+from earmark.training.supervised.learner import Learner
+from earmark.training.supervised.materials import extras_of, sounds_of, teacher_of
+from earmark.training.supervised.recipe import Recipe
+from earmark.training.supervised.validation import Validation
 
 
 def supervised_parts(recipe: Recipe, split: Split, place: World, settings: Settings) -> Parts:

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from earmark.config import Frozen
 from earmark.frontends import FrontendConfig
-from earmark.training.mixing import mix_linear, mix_power, neighbors
-from earmark.training.spectrogram_augment import (
+from earmark.training.augmentation.mixing import mix_linear, mix_power, neighbors
+from earmark.training.augmentation.spectrogram import (
     add_noise,
     equalize,
     hide,

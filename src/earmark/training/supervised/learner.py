@@ -10,16 +10,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from earmark.models import Tagger
-from earmark.training.augment import Draws, augment_batch
-from earmark.training.distillation import Teacher
-from earmark.training.distribution import World, standing_in
+from earmark.training.augmentation.description import Draws, augment_batch
+from earmark.training.distributing.network import accumulating, averages_gradients
+from earmark.training.distributing.world import World, standing_in
 from earmark.training.dropping import MOST_SHARES, Share, hearing, share_dropout
-from earmark.training.feed import Batch
 from earmark.training.learning import Outcome, Tensors
-from earmark.training.network import accumulating, averages_gradients
-from earmark.training.objectives import clip_losses
 from earmark.training.randomness import clip_generators, generator
-from earmark.training.recipe import Recipe
+from earmark.training.supervised.distillation import Teacher
+from earmark.training.supervised.feed import Batch
+from earmark.training.supervised.objectives import clip_losses
+from earmark.training.supervised.recipe import Recipe
 
 
 class Learner:

@@ -10,7 +10,7 @@ from earmark.fetching import FetchError, Remote, fetch, progress_bar
 from earmark.models.checkpoint import CheckpointError, is_ours
 from earmark.models.foreign import read_state_dict
 from earmark.models.zoo import cache_folder
-from earmark.training.adaptation import State, lighter
+from earmark.training.beginning.adaptation import State, lighter
 
 DEIT = "deit-b-distilled-384.imagenet"
 EFFICIENTNET_B2 = "efficientnet-b2.imagenet"

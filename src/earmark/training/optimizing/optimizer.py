@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import nn
 
 from earmark.config import ConfigError, Frozen
-from earmark.training.kinds import otherwise
+from earmark.training.optimizing.kinds import otherwise
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 

@@ -12,9 +12,9 @@ from earmark.data import Split
 from earmark.data.feeding.sounds import Sounds, waveform
 from earmark.evaluation.metrics import evaluate_arrays
 from earmark.models import Tagger
-from earmark.training.distribution import World
-from earmark.training.feed import Targets
+from earmark.training.distributing.world import World
 from earmark.training.settings import TrainingError
+from earmark.training.supervised.feed import Targets
 
 
 class Validation:

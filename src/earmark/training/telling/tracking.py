@@ -14,10 +14,10 @@ from typing import Any
 
 from earmark.config import ConfigError
 from earmark.training.learning import AnyRecipe
-from earmark.training.progress import Stopwatch
 from earmark.training.run_folder import RunFolder
 from earmark.training.settings import Settings
-from earmark.training.trackers import Curves, MLflow, TensorBoard, Tracker, WandB
+from earmark.training.telling.progress import Stopwatch
+from earmark.training.telling.trackers import Curves, MLflow, TensorBoard, Tracker, WandB
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""Random changes of clips: of waveforms, of spectrograms, and mixtures of two."""

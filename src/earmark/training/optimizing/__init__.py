@@ -1,0 +1,1 @@
+"""How weights change: the optimizer, its rate over a run, and averages of what it leaves."""
