@@ -207,3 +207,14 @@ def test_lengths_are_taken_from_some_files_and_from_stretches(beeps: Path) -> No
     assert len(lengths(clips)) == 40
     assert lengths([Clip(Path("gone.wav"), ()), Clip(Path("gone.wav"), (), 1.0, 3.5)]) == [2.5]
     assert lengths([]) == []
+
+
+def test_lengths_are_taken_from_packs(tmp_path: Path) -> None:
+    """Else a model of 2 s would hear the beginnings alone of packed clips of 10 s."""
+    from data.packs import mp3, noise, write_pack
+
+    pack = write_pack(
+        tmp_path / "a.hdf", [mp3(noise(1.0, 1)), mp3(noise(3.0, 2))], np.zeros((2, 1), np.uint8)
+    )
+    found = lengths([Clip(pack, (), row=0), Clip(pack, (), row=1), Clip(pack, (), row=9)])
+    assert found == pytest.approx([1.0, 3.0], abs=0.15)

@@ -86,6 +86,12 @@ def test_every_recipe_survives_json_and_overrides(name: str) -> None:
 def test_a_model_with_other_labels_than_its_corpus_is_no_recipe() -> None:
     with pytest.raises(ConfigError, match="the model has 10 labels but the corpus has 70"):
         TINY.replace(corpus=BuiltinMix())
+    together = TINY.model.labels.replace(exclusive=False)
+    with pytest.raises(ConfigError, match="may be given together but the corpus's exclude one another"):
+        TINY.replace(model=TINY.model.replace(labels=together))
+    shuffled = TINY.model.labels.replace(names=TINY.model.labels.names[::-1])
+    with pytest.raises(ConfigError, match="other names or another order than the corpus's"):
+        TINY.replace(model=TINY.model.replace(labels=shuffled))
 
 
 def test_a_gradient_that_is_not_finite_is_never_applied(tones: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,5 +96,20 @@ def print_epoch(metrics: dict[str, Any]) -> None:
     measured = "".join(f"  {name} {value:.4f}" for name, value in metrics.items() if name.startswith("val_"))
     sys.stderr.write(
         f"epoch {metrics['epoch']:4d}  loss {metrics['loss']:.4f}  rate {metrics['lr']:.2e}  "
-        f"{metrics['clips_per_second']:.1f} clips/s  waiting {metrics['waiting']:.0%}{measured}\n"
+        f"{metrics['clips_per_second']:.1f} clips/s  waiting {metrics['waiting']:.0%}{measured}"
+        f"{_failed(metrics)}\n"
     )
+
+
+def _failed(metrics: dict[str, Any]) -> str:
+    """How many clips were replaced or left out.
+
+    Example:
+        >>> _failed({"failed_clips": 2, "failed_validation_clips": 1.0}), _failed({"failed_clips": 0})
+        ('  cannot be decoded: 2 replaced, 1 of validation left out', '')
+    """
+    replaced, left_out = metrics["failed_clips"], metrics.get("failed_validation_clips", 0)
+    told = [f"{replaced} replaced"] * bool(replaced) + [f"{left_out:.0f} of validation left out"] * bool(
+        left_out
+    )
+    return f"  cannot be decoded: {', '.join(told)}" if told else ""

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from earmark import audio
 from earmark.data import Clip, CorpusConfig, Split
+from earmark.data.preparation.preparing import probe
 from earmark.encoders import PaSST, Patchout
 from earmark.models import Tagger, TaggerConfig
 from earmark.training.augmentation.description import Augment, Mixup, WaveMixup
@@ -113,15 +113,9 @@ def lengths(clips: Sequence[Clip], most: int = PROBED) -> list[float]:
     out."""
     found: list[float] = []
     for clip in clips[:: -(-len(clips) // most) or 1]:
-        if clip.end is not None:
-            found.append(clip.end - clip.start)
-        elif clip.row is None:
-            try:
-                total = audio.probe(clip.path).seconds
-            except audio.AudioError:
-                continue  # it is counted and named when it is read
-            if total is not None and total > clip.start:
-                found.append(total - clip.start)
+        seconds = probe(clip).seconds if clip.end is None else clip.end - clip.start
+        if seconds is not None:  # one that cannot be read is counted and named when it is
+            found.append(seconds)
     return found
 
 

@@ -65,14 +65,9 @@ class Recipe(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> "Recipe":
-        if self.model.labels != self.corpus.labels:
-            raise ValueError(
-                f"the model has {len(self.model.labels)} labels but the corpus has {len(self.corpus.labels)} "
-                "or others; take model.replace(labels=corpus.labels)"
-            )
         if self.model.head is None:
             raise ValueError("model.head is None, so there are no logits to learn by; give the model a head")
-        misfit = self.augment.misfit(self.model.frontend) or self._crop_misfit()
+        misfit = self._label_misfit() or self.augment.misfit(self.model.frontend) or self._crop_misfit()
         if misfit:
             raise ValueError(misfit)
         return self
@@ -86,6 +81,20 @@ class Recipe(Frozen):
     def keeps_copy(self) -> bool:
         """Whether a copy of the weights is kept besides: their average."""
         return self.averaging is not None
+
+    def _label_misfit(self) -> str | None:
+        """In what the model's labels are not those of the corpus, as a sentence; None if they are."""
+        ours, theirs = self.model.labels, self.corpus.labels
+        if ours == theirs:
+            return None
+        if len(ours) != len(theirs):
+            what = f"the model has {len(ours)} labels but the corpus has {len(theirs)}"
+        elif ours.exclusive != theirs.exclusive:
+            kinds = {True: "exclude one another", False: "may be given together"}
+            what = f"the model's labels {kinds[ours.exclusive]} but the corpus's {kinds[theirs.exclusive]}"
+        else:
+            what = "the model's labels have other names or another order than the corpus's"
+        return f"{what}; take model.replace(labels=corpus.labels)"
 
     def _crop_misfit(self) -> str | None:
         """Why clips cannot be cut to `crop_seconds`, as a sentence; None if they can."""

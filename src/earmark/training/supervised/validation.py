@@ -34,7 +34,8 @@ class Validation:
         """Metrics of a model in evaluation mode; each clip counts once, whatever the number of processes.
 
         Returns:
-            Metrics by name with `val_` before it, the same in all processes.
+            Metrics by name with `val_` before it, the same in all processes, and how many clips could not be
+            decoded and count in none of them.
 
         Raises:
             TrainingError: the model has diverged.
@@ -42,8 +43,9 @@ class Validation:
         mine = range(world.rank, len(self.sounds), world.size)
         shares = world.gather(self._logits(model, mine, world.device))
         found = {index: row for share in shares for index, row in share.items()}
+        left_out = {"failed_validation_clips": float(len(self.sounds) - len(found))}
         if not found:
-            return {}
+            return left_out
         bad = sum(not np.isfinite(row).all() for row in found.values())
         if bad:
             raise TrainingError(
@@ -57,7 +59,7 @@ class Validation:
             np.stack([known for _, known in rows]),
             self.exclusive,
         )
-        return {f"val_{name}": value for name, value in metrics.items()}
+        return {f"val_{name}": value for name, value in metrics.items()} | left_out
 
     def _logits(
         self, model: Tagger, indices: Iterable[int], device: torch.device
