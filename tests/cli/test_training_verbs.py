@@ -37,7 +37,7 @@ def test_a_run_is_trained_evaluated_and_tags(called, tones: Path, tmp_path: Path
 
 
 def test_crossval_reports_each_fold_and_the_mean(called, tones: Path, tmp_path: Path) -> None:
-    folds = ("--folds", "1", "--folds", "3", "--set", "epochs=1")
+    folds = ("--folds", "1", "3", "--set", "epochs=1")
     call = ("crossval", "esc10-cnn", "--data", tones, "--out", tmp_path / "folds", *SMALL, *folds)
     status, out, err = called(*call)
     assert status == 0, err

@@ -4,7 +4,9 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
 
 from earmark.cli.words import Assignments, Stopped, set_threads, tell
 
@@ -19,7 +21,7 @@ def crossval(
     *recipes: str,
     data: Path,
     out: Path,
-    folds: list[int] | None = None,
+    folds: Annotated[list[int] | None, Parameter(consume_multiple=True)] = None,
     set_: Assignments = None,
     device: str = "cpu",
     threads: int | None = None,
@@ -35,7 +37,7 @@ def crossval(
         data: folder or table of the corpus.
         out: folder for one run folder each fold (of several recipes in a folder each), crossval.json and
             crossval.md.
-        folds: which folds are held out, --folds for each; all official ones if not given.
+        folds: which folds are held out, such as --folds 1 2; all official ones if not given.
         set_: changes of each recipe, such as --set seed=1; may be given several times.
         device: where it is trained, such as cuda.
         threads: processor threads; PyTorch's default if not given.
