@@ -18,6 +18,7 @@ app.command("earmark.cli.embed:embed", name="embed", help="Turn recordings into 
 app.command("earmark.cli.show:show", name="show", help="Describe a model.")
 app.command("earmark.cli.models:models", name="models", help="List the models that are known by name.")
 app.command("earmark.cli.imports:import_", name="import", help="Convert published weights to earmark's file.")
+app.command("earmark.cli.export:export", name="export", help="Write a model for its authors' program.")
 app.command("earmark.cli.stats:stats", name="stats", help="Measure mean and deviation of a front end.")
 app.command(
     "earmark.cli.prepare:prepare", name="prepare", help="Check an archive of recordings, or fetch it."

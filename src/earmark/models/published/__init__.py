@@ -4,6 +4,7 @@ Each family of models is one file; a new one is a line in `FAMILIES`.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from torch import Tensor
 
@@ -43,7 +44,7 @@ FAMILIES: tuple[Family, ...] = (
 )
 """The families that are recognized, in the order in which they are tried."""
 
-__all__ = ["FAMILIES", "Family", "Origin", "State", "tagger_from_state", "to_published"]
+__all__ = ["FAMILIES", "Family", "Origin", "State", "published_file", "tagger_from_state", "to_published"]
 
 
 def tagger_from_state(state: State, origin: Origin, settings: Iterable[str] = ()) -> Tagger:
@@ -75,7 +76,30 @@ def to_published(tagger: Tagger) -> dict[str, Tensor]:
     Raises:
         ValueError: no published family has models of this description.
     """
+    return dict(_family_of(tagger).to_published(tagger.config, tagger.state_dict()))
+
+
+def published_file(tagger: Tagger) -> tuple[str, dict[str, Any]]:
+    """What its authors' own program reads by `torch.load`, and the name of the family.
+
+    Raises:
+        ValueError: no published family has models of this description, or its program cannot read this one.
+
+    Example:
+        >>> from earmark.recipes import RECIPES
+        >>> family, weights = published_file(Tagger(RECIPES["esc50-cnn-minimal"].model))
+        >>> family, list(weights)[0]
+        ('minimal CNN', 'conv1.weight')
+    """
+    family = _family_of(tagger)
+    return family.name, dict(family.file(tagger) if family.file else to_published(tagger))
+
+
+def _family_of(tagger: Tagger) -> Family:
     for family in FAMILIES:
         if family.writes(tagger.config):
-            return dict(family.to_published(tagger.config, tagger.state_dict()))
-    raise ValueError(f"no published family has names for a {tagger.config.encoder.kind} with this head")
+            return family
+    head = "no head" if tagger.config.head is None else f"the head {tagger.config.head.kind}"
+    raise ValueError(
+        f"no published family has names for the encoder {tagger.config.encoder.kind} with {head}"
+    )

@@ -225,4 +225,5 @@ AUDIO_DBERT = Family(
     to_published=lambda _, state: renamed(state, NAMES),
     from_published=lambda _, state: renamed(state, swapped(NAMES)),
     writes=writes,
+    file=published_file,
 )

@@ -1,7 +1,7 @@
 """What a family of published models is, and how its weights become a `Tagger`."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -38,6 +38,7 @@ class Family(NamedTuple):
         from_published: the way back; it gets every name that `to_published` gives, and no other.
         writes: whether a description is one of this family.
         ignored: beginnings of published names that are not part of the model.
+        file: a whole model to what its authors' own program reads; None where that is `to_published` alone.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Family(NamedTuple):
     from_published: Callable[[TaggerConfig, State], State]
     writes: Callable[[TaggerConfig], bool]
     ignored: tuple[str, ...] = ()
+    file: Callable[[Tagger], Mapping[str, Any]] | None = None
 
 
 def fill(family: Family, state: State, origin: Origin, settings: Iterable[str] = ()) -> Tagger:
