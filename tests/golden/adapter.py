@@ -20,6 +20,7 @@ import dbert_cases
 import dbert_cluster_cases
 import efficientat_cases
 import frontend_cases
+import hear_cases
 import metrics_cases
 import passt_cases
 import training_cases
@@ -32,6 +33,7 @@ MODULES = (
     atdr_cases,
     efficientat_cases,
     frontend_cases,
+    hear_cases,
     metrics_cases,
     training_cases,
 )

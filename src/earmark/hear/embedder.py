@@ -1,0 +1,37 @@
+"""What every way of embedding offers."""
+
+from typing import Protocol, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor
+
+from earmark.models import Tagger
+
+HOP_SECONDS = 0.05
+"""From one timestamp to the next; evaluations with a tolerance of 50 ms need no coarser ones."""
+
+Sounds = Float[Tensor, "sound sample"]
+Vectors = Float[Tensor, "n dim"]
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """A model that embeds sounds and points in time.
+
+    Attributes:
+        model: computes it.
+        scene_size: width of a scene's embedding.
+        timestamp_size: width of a timestamp's.
+    """
+
+    model: Tagger
+    scene_size: int
+    timestamp_size: int
+
+    def scenes(self, audio: Sounds, batch: int) -> Float[Tensor, "sound dim"]:
+        """One vector for each sound."""
+        ...
+
+    def timestamps(self, audio: Sounds, batch: int) -> tuple[Float[Tensor, "sound time dim"], list[float]]:
+        """A vector for each point in time, and the points, in seconds."""
+        ...

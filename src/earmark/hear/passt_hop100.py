@@ -1,0 +1,6 @@
+"""PaSST-S with a hop of 100 samples: hear21passt.hop100base."""
+
+from earmark.hear.module import module
+from earmark.hear.variants import one_level
+
+load_model, get_scene_embeddings, get_timestamp_embeddings = module("passt-s-hop100.as2m-swa", one_level)

@@ -1,0 +1,74 @@
+"""Points in time embedded by the nearest of a model's frames."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from earmark.encoders import Encoding
+from earmark.hear.embedder import HOP_SECONDS, Sounds, Vectors
+from earmark.hear.windows import n_centers
+from earmark.models import Tagger
+
+
+class Sampled:
+    """A model's frames, read off at regular points in time; for any encoder with frames.
+
+    Args:
+        model: any whose encoder gives frames.
+        layer: of the encoder, counted from 0, or from -1 backwards; None for its end.
+    """
+
+    def __init__(self, model: Tagger, layer: int | None = None) -> None:
+        self.model, self.layer = model, layer
+        encoder = model.config.encoder
+        grid = encoder if layer is None else encoder.layers[layer]
+        frontend = model.config.frontend
+        self.scene_size, self.timestamp_size = grid.dim, grid.frame_dim
+        self.spacing = grid.frame_stride * frontend.frame_seconds
+        self.first = frontend.first_frame_seconds + grid.first_frame * frontend.frame_seconds
+        self.clip = round(model.clip_seconds * model.sample_rate)
+
+    def scenes(self, audio: Sounds, batch: int) -> Float[Tensor, "sound dim"]:
+        """The mean of the summaries of clips, each counted by how much of it is new."""
+        total = audio.new_zeros(len(audio), self.scene_size, dtype=torch.float64)
+        for start, fresh, part in self._clips(audio):
+            found = torch.cat([self._summary(some) for some in part.split(batch)])
+            total += (part.shape[1] - (fresh - start)) * found.double()
+        return (total / audio.shape[1]).float()
+
+    def _summary(self, waveform: Sounds) -> Vectors:
+        waveform = self.model.padded(waveform)
+        return self.model.summarize(waveform) if self.layer is None else self._encode(waveform).summary
+
+    def _encode(self, waveform: Sounds) -> Encoding:
+        return self.model.encode(waveform, self.layer)
+
+    def timestamps(self, audio: Sounds, batch: int) -> tuple[Float[Tensor, "sound time dim"], list[float]]:
+        """At each point in time the frame whose center is nearest; beyond the last center, the last."""
+        rate = self.model.sample_rate
+        n = n_centers(audio.shape[1], round(HOP_SECONDS * rate))
+        times = torch.arange(n, dtype=torch.float64, device=audio.device) * HOP_SECONDS
+        found = audio.new_empty(len(audio), n, self.timestamp_size)
+        for start, fresh, part in self._clips(audio):
+            frames = torch.cat([self._encode(self.model.padded(some)).frames for some in part.split(batch)])
+            stop = start + part.shape[1]
+            here = (times >= fresh / rate) & ((times < stop / rate) | (stop == audio.shape[1]))
+            if not bool(here.any()):
+                continue
+            inside = max(1, math.ceil((part.shape[1] / rate - self.first) / self.spacing))
+            nearest = ((times[here] - start / rate - self.first) / self.spacing).round().long()
+            found[:, here] = frames[:, nearest.clamp(0, min(inside, frames.shape[1]) - 1)]
+        return found, times.tolist()
+
+    def _clips(self, audio: Sounds) -> list[tuple[int, int, Float[Tensor, "sound _"]]]:
+        """Start, where it begins to be new, and the sound; the last ends with the audio."""
+        n_samples = audio.shape[1]
+        if n_samples <= self.clip:
+            return [(0, 0, audio)]
+        starts = [min(at, n_samples - self.clip) for at in range(0, n_samples, self.clip)]
+        return [
+            (start, at, audio[:, start : start + self.clip])
+            for start, at in zip(starts, range(0, n_samples, self.clip), strict=True)
+        ]
