@@ -29,6 +29,7 @@ app.command("earmark.cli.pretrain:pretrain", name="pretrain", help="Learn from s
 app.command("earmark.cli.bench_train:bench_train", name="bench-train", help="Time training steps.")
 app.command("earmark.cli.evaluate:evaluate", name="evaluate", help="Count on clips that were held out.")
 app.command("earmark.cli.crossval:crossval", name="crossval", help="Train and count fold by fold.")
+app.command("earmark.cli.hear:app", name="hear", help="Check modules of the HEAR common API.")
 app.command("earmark.cli.average:average", name="average", help="Average the weights of checkpoints.")
 
 

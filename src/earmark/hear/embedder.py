@@ -32,6 +32,10 @@ class Embedder(Protocol):
         """One vector for each sound."""
         ...
 
-    def timestamps(self, audio: Sounds, batch: int) -> tuple[Float[Tensor, "sound time dim"], list[float]]:
-        """A vector for each point in time, and the points, in seconds."""
+    def times(self, n_samples: int) -> list[float]:
+        """The points in time of sounds of this length, in seconds, without computing anything."""
+        ...
+
+    def timestamps(self, audio: Sounds, batch: int) -> Float[Tensor, "sound time dim"]:
+        """A vector for each point in time."""
         ...

@@ -4,7 +4,7 @@ import math
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from earmark.config import ConfigError
 from earmark.encoders.dbert import DBERTEncoder, joined
@@ -53,18 +53,24 @@ class Framed:
             count += frames.shape[1]
         return (total / count).float()
 
-    def timestamps(self, audio: Sounds, batch: int) -> tuple[Float[Tensor, "sound time dim"], list[float]]:
+    def times(self, n_samples: int) -> list[float]:
+        """The centers of the frames' receptive fields."""
+        stride, field, rate = self.config.frame_stride, self.config.min_frames, self.model.sample_rate
+        return [(field / 2 + place * stride) / rate for place in range(self._n_frames(n_samples))]
+
+    def _n_frames(self, n_samples: int) -> int:
+        return self.config.n_frames(max(n_samples, self.model.min_samples))
+
+    def timestamps(self, audio: Sounds, batch: int) -> Float[Tensor, "sound time dim"]:
         """Each frame, at the center of its receptive field."""
-        parts = [torch.cat(list(self._chunks(part)), dim=1) for part in audio.split(batch)]
-        found = torch.cat(parts)
-        rate, hop = self.model.sample_rate, self.config.frame_stride
-        first = self.config.min_frames / 2
-        return found, [(first + place * hop) / rate for place in range(found.shape[1])]
+        return torch.cat([torch.cat(self._chunks(part), dim=1) for part in audio.split(batch)])
 
     def _chunks(self, audio: Sounds) -> list[Float[Tensor, "sound _ dim"]]:
-        audio = self.model.padded(audio)
+        missing = self.model.min_samples - audio.shape[1]
+        if missing > 0:
+            audio = nn.functional.pad(audio, (0, missing))
         stride, field = self.config.frame_stride, self.config.min_frames
-        frames = self.config.n_frames(audio.shape[1])
+        frames = self._n_frames(audio.shape[1])
         size = math.ceil(frames / math.ceil(frames / self.most))
         found: list[Tensor] = []
         for first in range(0, frames, size):

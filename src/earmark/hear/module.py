@@ -148,8 +148,8 @@ def get_timestamp_embeddings(
         ValueError: the audio is no batch of sounds, is empty or not finite.
     """
     model.eval()
-    found, seconds = model.embedder.timestamps(_checked(audio, model), model.batch)
-    times = (torch.tensor(seconds, dtype=torch.float64) * 1000).float()
+    found = model.embedder.timestamps(_checked(audio, model), model.batch)
+    times = (torch.tensor(model.embedder.times(audio.shape[1]), dtype=torch.float64) * 1000).float()
     return found.to(audio.device), times.to(audio.device).expand(len(audio), -1)
 
 

@@ -45,12 +45,16 @@ class Sampled:
     def _encode(self, waveform: Sounds) -> Encoding:
         return self.model.encode(waveform, self.layer)
 
-    def timestamps(self, audio: Sounds, batch: int) -> tuple[Float[Tensor, "sound time dim"], list[float]]:
+    def times(self, n_samples: int) -> list[float]:
+        """From 0 on, one each 50 ms."""
+        n = n_centers(n_samples, round(HOP_SECONDS * self.model.sample_rate))
+        return [place * HOP_SECONDS for place in range(n)]
+
+    def timestamps(self, audio: Sounds, batch: int) -> Float[Tensor, "sound time dim"]:
         """At each point in time the frame whose center is nearest; beyond the last center, the last."""
         rate = self.model.sample_rate
-        n = n_centers(audio.shape[1], round(HOP_SECONDS * rate))
-        times = torch.arange(n, dtype=torch.float64, device=audio.device) * HOP_SECONDS
-        found = audio.new_empty(len(audio), n, self.timestamp_size)
+        times = torch.tensor(self.times(audio.shape[1]), dtype=torch.float64, device=audio.device)
+        found = audio.new_empty(len(audio), len(times), self.timestamp_size)
         for start, fresh, part in self._clips(audio):
             frames = torch.cat([self._encode(self.model.padded(some)).frames for some in part.split(batch)])
             stop = start + part.shape[1]
@@ -60,7 +64,7 @@ class Sampled:
             inside = max(1, math.ceil((part.shape[1] / rate - self.first) / self.spacing))
             nearest = ((times[here] - start / rate - self.first) / self.spacing).round().long()
             found[:, here] = frames[:, nearest.clamp(0, min(inside, frames.shape[1]) - 1)]
-        return found, times.tolist()
+        return found
 
     def _clips(self, audio: Sounds) -> list[tuple[int, int, Float[Tensor, "sound _"]]]:
         """Start, where it begins to be new, and the sound; the last ends with the audio."""

@@ -62,7 +62,11 @@ class Windowed:
             first += len(part)
         return (total / windows.n_centers).float()
 
-    def timestamps(self, audio: Sounds, batch: int) -> tuple[Float[Tensor, "sound time dim"], list[float]]:
+    def times(self, n_samples: int) -> list[float]:
+        """From 0 on, one each 50 ms."""
+        return [place * HOP_SECONDS for place in range(n_centers(n_samples, self.hop))]
+
+    def timestamps(self, audio: Sounds, batch: int) -> Float[Tensor, "sound time dim"]:
         """Around each point in time: all lengths of windows, then the front end's frames."""
         n_sounds, n = len(audio), n_centers(audio.shape[1], self.hop)
         found = audio.new_empty(n_sounds * n, self.timestamp_size)
@@ -76,7 +80,7 @@ class Windowed:
                 found[first : first + len(part), column : column + width] = compute(part)
                 first += len(part)
             column += width
-        return found.reshape(n_sounds, n, -1), [place * HOP_SECONDS for place in range(n)]
+        return found.reshape(n_sounds, n, -1)
 
     def _network(self, waveform: Sounds) -> Vectors:
         waveform = self.model.padded(waveform)
