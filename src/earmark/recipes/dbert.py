@@ -10,8 +10,14 @@ from earmark.encoders.dbert import CONVS
 from earmark.frontends import RawWaveform
 from earmark.models import TaggerConfig
 from earmark.training.optimizing.optimizer import AdamW
-from earmark.training.pretraining.objective import LITERAL
+from earmark.training.pretraining.generation import Generation
+from earmark.training.pretraining.masking import SpanMask
+from earmark.training.pretraining.objective import LITERAL, ClusterGuessing
+from earmark.training.pretraining.reassignment import Reassign
 from earmark.training.pretraining.recipe import PretrainRecipe
+from earmark.training.pretraining.seeding import Seeding
+from earmark.training.pretraining.standardize import Standardize
+from earmark.training.pretraining.teacher import SlowCopy
 
 RATES = AdamW(lr=5e-4, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.01)
 
@@ -41,25 +47,38 @@ TINY = PretrainRecipe(
     model=TaggerConfig(
         frontend=RawWaveform(),
         encoder=DBERT(
-            convs=tuple(
-                (96 if place < 3 else 128, kernel, stride) for place, (_, kernel, stride) in enumerate(CONVS)
-            ),
+            convs=((64, 32, 16), (96, 4, 2), (128, 4, 2), (128, 4, 2), (128, 5, 5)),
             width=192,
             depth=4,
             heads=4,
-            position_kernel=64,
-            clusters=Clusters(summary=(32,), conv=(64,), output=(64,)),
+            ff_multiple=2,
+            position_kernel=32,
+            clusters=Clusters(summary=(16,), conv=(64,), output=(64,)),
         ),
         head=None,
         clip_seconds=5.0,
     ),
-    epochs=24,
-    epoch_clips=16_000,
-    batch_size=32,
-    crop_seconds=2.0,
-    optimizer=RATES.replace(lr=1e-3),
+    objective=ClusterGuessing(
+        mask=SpanMask(probability=0.13),
+        every=1,
+        conv_gradient=1.0,
+        generation=Generation(lr=0.02, reassign=Reassign(every=20, memory=0.5, below=2.0)),
+        seeding=Seeding(batches=40, frames=10_000, rounds=20),
+        standardize=Standardize(each=True),
+        teacher=SlowCopy(decay=0.998, last_decay=0.9995, steps=3000),
+    ),
+    epochs=18,
+    epoch_clips=2_560,
+    crops="seconds",
+    batch_size=16,
+    crop_seconds=1.5,
+    optimizer=RATES.replace(lr=1.5e-3),
 )
-"""4 layers of 192; 12,000 iterations on crops of 2 s.  As many summary clusters as clips in a batch."""
+"""4 layers of 192, a frame of 55 ms every 40 ms; 2,880 iterations.  As many summary clusters as clips in a batch.
+
+What differs from the larger ones is there to make much of little: every iteration teaches, vectors are leveled
+before they are clustered, centroids are fast and the teacher is not too slow for so short a run.
+"""
 
 TINY_LITERAL = TINY.replace(objective=LITERAL)
 """The same by what audio_dbert's author says and no more: it ends when its features have collapsed."""
