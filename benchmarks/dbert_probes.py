@@ -1,15 +1,17 @@
 """Linear probes of a pretrained dBERT, of the same network untrained, and of plain log-mel means.
 
     python benchmarks/dbert_probes.py DATA --model RUN            # DATA holds esc10, fsdd and ravdess_16k
-    python benchmarks/dbert_probes.py DATA --model RUN --quick    # one fold of each
+    python benchmarks/dbert_probes.py DATA --model RUN --quick --vectors output "layer 1+std"
 
 Folds are the corpora's own: official ones, speakers, actors.  The probe is that of `earmark evaluate --probe`
 (standardized vectors, logistic regression, nothing tuned), on every vector that a clip gives:
 
     summary     the projected summary token           output   mean of the projected frames
     both        the two side by side (HEAR's scene)   conv     mean of the convolutional features
-    layer N     mean of the frames behind layer N, and `N+token` with its summary token beside it
-    conv+std    mean and deviation over time of the convolutional features; output+std and the like, too
+    layer N     mean of the frames behind layer N     N+std    their mean and deviation over time
+
+Rows: `pretrained`; `untrained`, the same description with other seeds, which begins with bands if the recipe
+says so; `random`, the same with a random first convolution, too; `log-mel`, statistics of 64 bands.
 """
 
 import argparse
@@ -25,9 +27,10 @@ from earmark import audio
 from earmark.encoders.dbert import DBERTEncoder
 from earmark.evaluation.probe import found_by_regression
 from earmark.frontends import LogMel
-from earmark.models import Tagger, load
+from earmark.models import Tagger, TaggerConfig, load
 
 TASKS = {"esc10": "esc10", "digits": "fsdd", "emotions": "ravdess_16k"}
+ROWS = ("pretrained", "untrained", "random", "log-mel")
 Vectors = dict[str, np.ndarray]
 
 
@@ -46,22 +49,31 @@ def main() -> None:
     parser.add_argument("--model", required=True, help="run folder or checkpoint of a dBERT")
     parser.add_argument("--seeds", type=int, default=2, help="how many untrained networks")
     parser.add_argument("--tasks", nargs="*", choices=[*TASKS], default=[*TASKS])
+    parser.add_argument("--rows", nargs="*", choices=ROWS, default=[*ROWS])
+    parser.add_argument("--vectors", nargs="*", help="only these; all if not given")
     parser.add_argument("--quick", action="store_true", help="hold out one fold only")
-    parser.add_argument(
-        "--only", choices=["model", "random", "mel"], nargs="*", default=["model", "random", "mel"]
-    )
     given = parser.parse_args()
     torch.set_num_threads(1)
     model = load(given.model).eval()
     for task in given.tasks:
         clips = read(given.data / TASKS[task], model.sample_rate)
-        if "model" in given.only:
-            tell(task, "pretrained", clips, [given_by(model, clips)], given.quick)
-        if "random" in given.only:
-            untrained = [given_by(fresh(model, seed), clips) for seed in range(given.seeds)]
-            tell(task, "untrained", clips, untrained, given.quick)
-        if "mel" in given.only:
-            tell(task, "log-mel", clips, [log_mel(clips, model.sample_rate)], given.quick)
+        for row in given.rows:
+            several = rows_of(row, model, clips, given.seeds)
+            if given.vectors and row != "log-mel":
+                several = [{name: one[name] for name in given.vectors} for one in several]
+            tell(task, row, clips, several, given.quick)
+
+
+def rows_of(row: str, model: Tagger, clips: Clips, seeds: int) -> list[Vectors]:
+    """The vectors of a row of the table, for each seed."""
+    if row == "pretrained":
+        return [given_by(model, clips)]
+    if row == "log-mel":
+        return [log_mel(clips, model.sample_rate)]
+    config = model.config
+    if row == "random":
+        config = config.replace(encoder=config.encoder.replace(filters="random"))
+    return [given_by(fresh(config, seed), clips) for seed in range(seeds)]
 
 
 def read(root: Path, rate: int) -> Clips:
@@ -73,10 +85,10 @@ def read(root: Path, rate: int) -> Clips:
     return Clips(waveforms, [row["label"] for row in rows], [row["fold"] for row in rows])
 
 
-def fresh(model: Tagger, seed: int) -> Tagger:
-    """The same network, untrained."""
+def fresh(config: TaggerConfig, seed: int) -> Tagger:
+    """A network as it is described, untrained."""
     torch.manual_seed(seed)
-    return model.config.build().eval()
+    return config.build().eval()
 
 
 def given_by(model: Tagger, clips: Clips) -> Vectors:
@@ -112,16 +124,12 @@ def of_clip(
     found = {
         "summary": summary,
         "output": output.mean(dim=0),
-        "output+std": with_deviation(output),
         "both": torch.cat([summary, output.mean(dim=0)]),
         "conv": conv[0].mean(dim=0),
-        "conv+std": with_deviation(conv[0]),
     }
     for number, sequence in enumerate(caught):
-        token, frames = sequence[0, 0], sequence[0, 1:]
-        found[f"layer {number}"] = frames.mean(dim=0)
-        found[f"layer {number}+std"] = with_deviation(frames)
-        found[f"{number}+token"] = torch.cat([frames.mean(dim=0), token])
+        found[f"layer {number}"] = sequence[0, 1:].mean(dim=0)
+        found[f"{number}+std"] = with_deviation(sequence[0, 1:])
     return found
 
 

@@ -5,8 +5,8 @@
     for package in *.deb; do dpkg -x $package packages/${package%%_*}; done
     python benchmarks/unlabeled_sounds.py --esc50 DATA/esc50_16k --packages packages/* --out sounds
 
-No clip of ESC-10, of the Free Spoken Digit Dataset or of RAVDESS is among them, so that one pretraining run can
-be probed on all three.  Of ESC-50 also those clips are left out that were cut from a recording of ESC-10.
+No clip of ESC-10, of the Free Spoken Digit Dataset or of RAVDESS is among them, so that one pretraining run
+can be probed on all three.  Of ESC-50 also those clips are left out that were cut from a recording of ESC-10.
 Files are linked, or with --copy copied; one that holds the same bytes as an earlier one is left out.
 """
 

@@ -43,8 +43,8 @@ class ConvFeatures(nn.Module):
                 with torch.no_grad():
                     conv.weight.copy_(band_filters(channels, kernel))
             # The second place was fairseq's dropout, which dBERT sets to 0; names count from the third on.
-            norm = [nn.GroupNorm(channels if norm == "channel" else 1, channels)] if not layers else []
-            layers.append(nn.Sequential(conv, nn.Identity(), *norm, nn.GELU()))
+            normed = [nn.GroupNorm(channels if norm == "channel" else 1, channels)] if not layers else []
+            layers.append(nn.Sequential(conv, nn.Identity(), *normed, nn.GELU()))
             before = channels
         self.conv_layers = nn.ModuleList(layers)
 
@@ -79,7 +79,9 @@ def band_filters(n_filters: int, kernel: int) -> Float[Tensor, "filter 1 kernel"
     edges = 700 * (10 ** (torch.linspace(low, high, n_filters + 2) / 2595) - 1) / 16000
     times = torch.arange(kernel) - (kernel - 1) / 2
     widths = (edges[2:] - edges[:-2])[:, None]
-    window = torch.hann_window(kernel + 2, periodic=False)[1:-1] * (-(times * widths * 1.5).square() / 2).exp()
+    window = (
+        torch.hann_window(kernel + 2, periodic=False)[1:-1] * (-(times * widths * 1.5).square() / 2).exp()
+    )
     phases = 2 * math.pi * torch.rand(n_filters, 1)
     filters = window * (2 * math.pi * edges[1:-1, None] * times + phases).cos()
     return math.sqrt(2) * nn.functional.normalize(filters, dim=1)[:, None]

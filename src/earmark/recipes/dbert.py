@@ -6,7 +6,6 @@ can train (tiny).  The author publishes neither loss nor loop; see `ClusterGuess
 
 from earmark.encoders import DBERT
 from earmark.encoders.clusters import Clusters
-from earmark.encoders.dbert import CONVS
 from earmark.frontends import RawWaveform
 from earmark.models import TaggerConfig
 from earmark.training.optimizing.optimizer import AdamW
@@ -79,10 +78,13 @@ TINY = PretrainRecipe(
     crop_seconds=1.5,
     optimizer=RATES.replace(lr=1e-3),
 )
-"""4 layers of 192, a frame of 43 ms every 30 ms; 3,200 iterations.  As many summary clusters as clips in a batch.
+"""4 layers of 192, a frame of 43 ms every 30 ms; 3,200 iterations, some twenty processor minutes.
 
-What differs from the larger ones is there to make much of little: every iteration teaches, vectors are leveled
-before they are clustered, centroids are fast and the teacher is not too slow for so short a run.
+What differs from the larger ones is there to make much of little.  The first convolution begins with bands,
+and one norm evens out all of them: clusters of wholly random features hardly tell one sound from another, and
+what guesses them learns hardly anything.  Vectors are leveled before they are clustered, and k-means goes on
+after k-means++, so that clusters are in use.  Every iteration teaches: mostly to guess clusters of the
+convolutions, and also those of frames that are shown.  As many summary clusters as clips in a batch.
 """
 
 TINY_LITERAL = TINY.replace(objective=LITERAL)

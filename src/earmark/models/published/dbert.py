@@ -172,8 +172,8 @@ def published_file(tagger: Tagger) -> dict[str, str | dict[str, Tensor]]:
         )
     if encoder.first_norm != "channel":
         raise ValueError(
-            'audio_dbert evens out each channel by itself behind the first convolution, first_norm="channel"; '
-            f'this one has "{encoder.first_norm}", and would say something else there'
+            "audio_dbert evens out each channel by itself behind the first convolution; first_norm is "
+            f'"{encoder.first_norm}", and the model would say something else there'
         )
     if encoder.clusters is None or not encoder.weight_norm:
         raise ValueError(
