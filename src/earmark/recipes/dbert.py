@@ -10,6 +10,7 @@ from earmark.frontends import RawWaveform
 from earmark.models import TaggerConfig
 from earmark.training.optimizing.optimizer import AdamW
 from earmark.training.pretraining.generation import Generation
+from earmark.training.pretraining.health import Collapse
 from earmark.training.pretraining.masking import SpanMask
 from earmark.training.pretraining.objective import LITERAL, ClusterGuessing
 from earmark.training.pretraining.reassignment import Reassign
@@ -87,7 +88,7 @@ after k-means++, so that clusters are in use.  Every iteration teaches: mostly t
 convolutions, and also those of frames that are shown.  As many summary clusters as clips in a batch.
 """
 
-TINY_LITERAL = TINY.replace(objective=LITERAL)
+TINY_LITERAL = TINY.replace(objective=LITERAL.replace(collapse=Collapse(iterations=300)))
 """The same by what audio_dbert's author says and no more: it ends when its features have collapsed."""
 
 PRETRAINING = {
