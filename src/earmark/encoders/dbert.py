@@ -36,11 +36,9 @@ class DBERT(EncoderDescription):
             published package takes 16.  None: all layers and the projections.
         clusters: the parts of pre-training, cluster heads and mask embedding, which encoding does not use;
             None leaves them out.
-        first_norm: what the norm behind the first convolution evens out: "channel" each channel of a clip by
-            itself, as published, which takes a recording's mean spectrum away; "clip" all of them together,
-            which takes only its loudness.
-        filters: what the first convolution begins as: "random", as published, or "bands", see
-            `dbert_layers.band_filters`.
+        first_norm: behind the first convolution "channel" evens out each channel of a clip by itself, as
+            published, which takes its mean spectrum away; "clip" all together, only its loudness.
+        filters: the first convolution begins "random", as published, or as `dbert_layers.band_filters`.
         weight_norm: the positional convolution is kept as direction and length; False where they were
             multiplied out.
 
