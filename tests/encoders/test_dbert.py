@@ -74,6 +74,37 @@ def test_loudness_changes_nothing() -> None:
 
 
 @torch.no_grad()
+def test_one_norm_for_all_channels_keeps_what_one_for_each_takes_away_the_mean_spectrum() -> None:
+    """A tone in noise: normed by itself every channel is as loud as any other."""
+    tone = sound(4000, batch=1) / 3 + 10 * (torch.arange(4000) * 2 * torch.pi * 2030 / 16000).sin()
+    differences = []
+    for norm in ("channel", "clip"):
+        config = TINY.replace(convs=((40, 128, 40),), first_norm=norm, filters="bands")
+        normed = built(config).conv_extractor1.conv_layers[0][:3](tone)
+        louder = built(config).conv_extractor1.conv_layers[0][:3](tone * 30)
+        torch.testing.assert_close(normed, louder, atol=1e-3, rtol=1e-3)
+        loudness = normed.var(dim=2)[0]
+        differences.append(float(loudness.max() / loudness.median()))
+    each, together = differences
+    assert each < 1.1
+    assert together > 20
+
+
+@torch.no_grad()
+def test_bands_lie_side_by_side_and_no_two_encoders_begin_with_the_same_phases() -> None:
+    config = TINY.replace(convs=((40, 128, 40), (16, 4, 2)), filters="bands")
+    first, second = (built(config, seed).conv_extractor1.conv_layers[0][0].weight for seed in (0, 1))
+    assert not torch.equal(first, second)
+    spectra = torch.fft.rfft(first[:, 0], n=2048).abs()
+    centers = spectra.argmax(dim=1) * 16000 / 2048
+    assert bool((centers.diff() > 0).all())
+    assert 50 < float(centers[0]) < 200
+    assert 6500 < float(centers[-1]) < 7600
+    inside = (spectra**2)[30, int(centers[30] * 2048 / 16000) - 64 :][:128].sum() / (spectra[30] ** 2).sum()
+    assert float(inside) > 0.95  # within 500 Hz of its center
+
+
+@torch.no_grad()
 def test_a_delay_by_one_frame_delays_the_frames_of_the_convolutions_by_one() -> None:
     encoder = built(TINY)
     loud = sound(TINY.frame_stride * 40, batch=1)

@@ -190,6 +190,11 @@ def test_an_encoder_without_the_parts_of_pretraining_is_read() -> None:
     assert from_text(dictionary()[NOTE], state).config.encoder == bare
 
 
+def test_a_dbert_with_another_norm_is_not_written_for_a_loader_that_does_not_know_it() -> None:
+    with pytest.raises(ValueError, match="would say something else there"):
+        published_file(model(TINY.replace(first_norm="clip")))
+
+
 def test_a_dbert_with_a_head_has_no_published_names() -> None:
     labels = earmark.load().labels
     headed = model().config.replace(head=LinearHead(), labels=labels).build()

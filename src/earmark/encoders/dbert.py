@@ -36,6 +36,9 @@ class DBERT(EncoderDescription):
             published package takes 16.  None: all layers and the projections.
         clusters: the parts of pre-training, cluster heads and mask embedding, which encoding does not use;
             None leaves them out.
+        first_norm: behind the first convolution "channel" evens out each channel of a clip by itself, as
+            published, which takes its mean spectrum away; "clip" all together, only its loudness.
+        filters: the first convolution begins "random", as published, or as `dbert_layers.band_filters`.
         weight_norm: the positional convolution is kept as direction and length; False where they were
             multiplied out.
 
@@ -58,6 +61,8 @@ class DBERT(EncoderDescription):
     dropout: float = Field(default=0.1, ge=0, lt=1)
     layer: int | None = Field(default=None, gt=0)
     clusters: Clusters | None = None
+    first_norm: Literal["channel", "clip"] = "channel"
+    filters: Literal["random", "bands"] = "random"
     weight_norm: bool = True
 
     @model_validator(mode="after")
@@ -150,7 +155,7 @@ class DBERTEncoder(nn.Module):
         super().__init__()
         self.config = config
         width, conv_dim, same = config.width, config.conv_dim, config.width == config.conv_dim
-        self.conv_extractor1 = ConvFeatures(config.convs)
+        self.conv_extractor1 = ConvFeatures(config.convs, config.first_norm, config.filters)
         self.post_extract_proj = nn.Identity() if same else nn.Linear(conv_dim, width)
         self.layernorm = nn.LayerNorm(width)
         self.positional_embedding = PositionalConv(

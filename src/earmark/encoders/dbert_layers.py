@@ -20,21 +20,31 @@ class ConvFeatures(nn.Module):
 
     Args:
         convs: channels, kernel and stride of each convolution.
+        norm: see `DBERT.first_norm`.
+        filters: see `DBERT.filters`.
 
     Source:
         wav2vec 2.0's feature encoder (Baevski et al., arXiv:2006.11477), with fairseq's parameter names.
     """
 
-    def __init__(self, convs: Sequence[tuple[int, int, int]]) -> None:
+    def __init__(
+        self,
+        convs: Sequence[tuple[int, int, int]],
+        norm: Literal["channel", "clip"] = "channel",
+        filters: Literal["random", "bands"] = "random",
+    ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         before = 1
         for channels, kernel, stride in convs:
             conv = nn.Conv1d(before, channels, kernel, stride, bias=False)
             nn.init.kaiming_normal_(conv.weight)
+            if not layers and filters == "bands":
+                with torch.no_grad():
+                    conv.weight.copy_(band_filters(channels, kernel))
             # The second place was fairseq's dropout, which dBERT sets to 0; names count from the third on.
-            norm = [nn.GroupNorm(channels, channels)] if not layers else []
-            layers.append(nn.Sequential(conv, nn.Identity(), *norm, nn.GELU()))
+            normed = [nn.GroupNorm(channels if norm == "channel" else 1, channels)] if not layers else []
+            layers.append(nn.Sequential(conv, nn.Identity(), *normed, nn.GELU()))
             before = channels
         self.conv_layers = nn.ModuleList(layers)
 
@@ -44,6 +54,37 @@ class ConvFeatures(nn.Module):
         for layer in self.conv_layers:
             features = layer(features)
         return features.transpose(1, 2)
+
+
+def band_filters(n_filters: int, kernel: int) -> Float[Tensor, "filter 1 kernel"]:
+    """Filters that each let a band of frequencies pass: windowed cosines of a random phase.
+
+    Their centers are evenly spaced in mel, from 60 to 7600 Hz at 16 kHz; a filter as short as these is wider
+    than its band where bands are narrow.
+
+    Args:
+        n_filters: how many.
+        kernel: their length in samples.
+
+    Source:
+        The scale is HTK's.  Filters of sound that begin as bands: Zeghidour et al., "LEAF", arXiv:2101.08596.
+
+    Example:
+        >>> filters = band_filters(40, 128)
+        >>> peaks = torch.fft.rfft(filters[:, 0]).abs().argmax(dim=1) * 16000 // 128
+        >>> peaks[[0, 20, 39]].tolist()
+        [125, 1875, 7125]
+    """
+    low, high = (2595 * math.log10(1 + hz / 700) for hz in (60.0, 7600.0))
+    edges = 700 * (10 ** (torch.linspace(low, high, n_filters + 2) / 2595) - 1) / 16000
+    times = torch.arange(kernel) - (kernel - 1) / 2
+    widths = (edges[2:] - edges[:-2])[:, None]
+    window = (
+        torch.hann_window(kernel + 2, periodic=False)[1:-1] * (-(times * widths * 1.5).square() / 2).exp()
+    )
+    phases = 2 * math.pi * torch.rand(n_filters, 1)
+    filters = window * (2 * math.pi * edges[1:-1, None] * times + phases).cos()
+    return math.sqrt(2) * nn.functional.normalize(filters, dim=1)[:, None]
 
 
 class PositionalConv(nn.Module):

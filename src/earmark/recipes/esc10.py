@@ -4,8 +4,11 @@ from earmark.data import ESC50
 from earmark.encoders import PaSST, Patchout, ResidualCNN
 from earmark.frontends import LogMel
 from earmark.models import TaggerConfig
+from earmark.models.heads import LinearHead
+from earmark.recipes import dbert
 from earmark.recipes.named import Named
 from earmark.training import EMA, AdamW, Augment, Mixup, Recipe
+from earmark.training.augmentation.description import WaveMixup
 
 FRONTEND = LogMel(
     n_mels=64, win_length=1024, hop_length=640, fmin=40.0, fmax=15500.0, fmin_jitter=1, fmax_jitter=1
@@ -59,6 +62,25 @@ PASST_TINY_WHOLE = PASST_TINY.replace(
 """The same without patchout, to be compared with."""
 
 
+DBERT_TINY = Recipe(
+    model=dbert.TINY.model.replace(
+        encoder=dbert.TINY.model.encoder.replace(clusters=None),
+        head=LinearHead(),
+        labels=CORPUS.labels,
+        padding="loop",
+    ),
+    corpus=CORPUS,
+    epochs=20,
+    batch_size=16,
+    crop_seconds=2.0,
+    augment=Augment(crop=True, gain_db=6.0, wave_mixup=WaveMixup(alpha=0.3, share=0.5)),
+    optimizer=AdamW(lr=5e-4, weight_decay=1e-2),
+    averaging=EMA(decay=0.98),
+    label_smoothing=0.1,
+)
+"""The network of `dbert-tiny`, from scratch; `--set init=RUN` begins with a pretrained one."""
+
+
 def _on_esc50(recipe: Recipe) -> Recipe:
     """The same on all of ESC-50: five times the classes and the clips, in a fifth of the epochs."""
     corpus = ESC50()
@@ -69,6 +91,7 @@ RECIPES = {
     "esc10-cnn": Named(CNN),
     "esc10-passt-tiny": Named(PASST_TINY),
     "esc10-passt-tiny-whole": Named(PASST_TINY_WHOLE),
+    "esc10-dbert-tiny": Named(DBERT_TINY),
     "esc50-passt-tiny": Named(_on_esc50(PASST_TINY)),
     "esc50-passt-tiny-whole": Named(_on_esc50(PASST_TINY_WHOLE)),
 }

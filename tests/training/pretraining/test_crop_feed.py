@@ -83,6 +83,15 @@ def test_each_clip_is_heard_once_before_any_is_heard_twice(sounds: Sounds) -> No
     assert feed.order(0).tolist() != order
 
 
+def test_crops_by_seconds_hear_a_clip_as_often_as_crops_fit_into_it(sounds: Sounds) -> None:
+    feed = CropFeed(RECIPE.replace(crops="seconds"), sounds)
+    times = np.bincount(feed.order(0), minlength=10)
+    assert times.tolist() == [2, 2, 2, 1, 2, 2, 2, 1, 2, 2]  # crops have 1600 samples; 3 has 500, 7 is broken
+    assert feed.n_clips == 18
+    longer = CropFeed(RECIPE.replace(crops="seconds", epoch_clips=40), sounds)
+    assert (np.bincount(longer.order(1)[:36], minlength=10) == 2 * times).all()
+
+
 def test_a_clip_that_cannot_be_decoded_is_replaced_and_told_of(sounds: Sounds) -> None:
     feed = CropFeed(RECIPE, sounds)
     shares = [feed[0, step] for step in range(2)]

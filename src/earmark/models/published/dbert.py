@@ -170,6 +170,11 @@ def published_file(tagger: Tagger) -> dict[str, str | dict[str, Tensor]]:
         raise ValueError(
             f"audio_dbert has no names for a {encoder.kind} with a head; give a dBERT without one"
         )
+    if encoder.first_norm != "channel":
+        raise ValueError(
+            "audio_dbert evens out each channel by itself behind the first convolution; first_norm is "
+            f'"{encoder.first_norm}", and the model would say something else there'
+        )
     if encoder.clusters is None or not encoder.weight_norm:
         raise ValueError(
             "audio_dbert loads only models with cluster heads, mask embedding and weight norm; describe "

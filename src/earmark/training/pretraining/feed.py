@@ -1,11 +1,12 @@
 """Batches of crops, in an order that only the recipe decides."""
 
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int64
 
+from earmark.audio import AudioError
 from earmark.data.feeding.sounds import Sounds, waveform
 from earmark.training.learning import AnyRecipe
 from earmark.training.pretraining.batch import Crops
@@ -27,12 +28,17 @@ class CropTerms(AnyRecipe, Protocol):
         """Share by which those of a batch may be shorter."""
         ...
 
+    @property
+    def crops(self) -> Literal["clips", "seconds"]:
+        """Whether each clip gives as many, or each as many as fit into it."""
+        ...
+
 
 class CropFeed(Reading):
     """The batches of a pretraining run; see `Reading`.
 
-    Each clip gives a crop from anywhere in it before any gives a second; one that is shorter than the crop is
-    followed by silence.
+    Each clip gives a crop from anywhere in it before any gives a second, or all give as many as fit into them
+    before any gives more; a clip that is shorter than the crop is followed by silence.
 
     Args:
         terms: decide order, lengths and places of the crops.
@@ -41,21 +47,36 @@ class CropFeed(Reading):
     """
 
     def __init__(self, terms: CropTerms, sounds: Sounds, place: Place | None = None) -> None:
-        extent = Extent(terms.epochs, terms.epoch_clips or len(sounds), terms.batch_size)
-        super().__init__(extent, place or Place())
         self.terms, self.sounds = terms, sounds
+        self.round = self._round()
+        extent = Extent(terms.epochs, terms.epoch_clips or len(self.round), terms.batch_size)
+        super().__init__(extent, place or Place())
         self._order: tuple[int, Int64[np.ndarray, "clip"]] | None = None
 
     def order(self, epoch: int) -> Int64[np.ndarray, "clip"]:
         """The clips of an epoch: all in random order, and again in another as long as there are too few."""
         if self._order is None or self._order[0] != epoch:
-            rounds = -(-self.n_clips // len(self.sounds))
+            rounds = -(-self.n_clips // len(self.round))
             orders = [
-                generator(self.terms.seed, epoch, number, "order").permutation(len(self.sounds))
+                self.round[generator(self.terms.seed, epoch, number, "order").permutation(len(self.round))]
                 for number in range(rounds)
             ]
             self._order = epoch, np.concatenate(orders)[: self.n_clips].astype(np.int64)
         return self._order[1]
+
+    def _round(self) -> Int64[np.ndarray, "crop"]:
+        """The clips of which one crop each is taken, before any gives a further one."""
+        clips = np.arange(len(self.sounds), dtype=np.int64)
+        if self.terms.crops == "clips":
+            return clips
+        length = self.terms.crop_seconds * self.sounds.sample_rate
+        return np.repeat(clips, [max(1, round(self._samples(int(clip)) / length)) for clip in clips])
+
+    def _samples(self, clip: int) -> int:
+        try:
+            return self.sounds.n_samples(clip)
+        except AudioError:
+            return 0  # it is replaced when its turn comes
 
     def length(self, epoch: int, step: int) -> int:
         """Samples of the crops of a batch."""

@@ -74,6 +74,11 @@ class ClusterGuessing(Frozen):
                 "all weights are 0, so the student has nothing to learn; give conv_weight, summary_weight or "
                 "output_weight"
             )
+        if self.real_vs_centroid and self.standardize is not None and self.standardize.each:
+            raise ValueError(
+                "standardize.each takes away what the game would need to make centroids look like the "
+                "encoder's output; set it to false, or real_vs_centroid to 0"
+            )
         return self
 
     def weight(self, location: Location) -> float:

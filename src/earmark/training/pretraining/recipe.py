@@ -25,7 +25,10 @@ class PretrainRecipe(Frozen):
         objective: what is made small.
         corpus: what it hears; of a corpus with labels only the clips to learn from, without their labels.
         epochs: how many.
-        epoch_clips: crops in an epoch; None for one of each clip.
+        epoch_clips: crops in an epoch; None for one of each clip, or as many of each as fit; see `crops`.
+        crops: "clips": all clips give as many crops, be they long or short; "seconds": as many as fit into
+            them, so that all seconds count the same.  The lengths of all clips are looked up for that, which
+            takes a while without a cache.
         batch_size: crops in a step, over all processes together.  A batch has so many clip summaries: the
             summary's clusters can only all be in use if they are not many more.
         crop_seconds: of the longest crops.
@@ -46,6 +49,7 @@ class PretrainRecipe(Frozen):
     corpus: SoundCorpus = Unlabeled()
     epochs: int = Field(gt=0, le=1_000_000)
     epoch_clips: int | None = Field(default=None, gt=0, le=1_000_000_000)
+    crops: Literal["clips", "seconds"] = "clips"
     batch_size: int = Field(default=32, gt=0, le=1_000_000)
     crop_seconds: float = Field(default=8.0, gt=0, le=600)
     jitter: float = Field(default=0.1, ge=0, le=0.9)

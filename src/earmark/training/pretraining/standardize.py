@@ -18,10 +18,14 @@ class Standardize(Frozen):
     Attributes:
         momentum: share of a new batch at first.
         late_momentum: share at last; it is reached when the teacher's decay reaches its last value.
+        each: every vector is first brought to mean 0 and variance 1 by itself, as by a layer norm.  Without,
+            most convolutional features are alike but for how loud a frame is, and a few loud frames far from
+            all others take most of the clusters.
     """
 
     momentum: float = Field(default=0.05, gt=0, le=1)
     late_momentum: float = Field(default=0.01, gt=0, le=1)
+    each: bool = False
 
 
 class Moments(NamedTuple):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Shaped
-from torch import Tensor
+from torch import Tensor, nn
 
 from earmark.encoders.dbert import DBERTEncoder
 from earmark.training.distributing.world import World
@@ -29,7 +29,7 @@ class Heard(NamedTuple):
 
     Attributes:
         sound: this process's share of it.
-        features: of this share, as they come.
+        features: of this share, as they come, or each vector leveled; see `Standardize`.
         moments: of the whole batch.
         counts: vectors of the whole batch that are no padding.
     """
@@ -89,7 +89,7 @@ class Targets:
         if not parts:
             n_frames = self.config.n_frames(sound.waveform.shape[2])
             parts = [no_features(self.config, n_frames, self.world.device)]
-        features = Features(*(torch.cat(several) for several in zip(*parts, strict=True)))
+        features = self._leveled(Features(*(torch.cat(several) for several in zip(*parts, strict=True))))
         mine = [
             self.moments[at].sums(getattr(features, at), None if at == "summary" else sound.valid)
             for at in LOCATIONS
@@ -188,6 +188,12 @@ class Targets:
             one.average.copy_(kept["average"])
         if self.objective.teacher is not None:
             self.teacher.encoder.load_state_dict(part("teacher"))
+
+    def _leveled(self, features: Features) -> Features:
+        """Each vector at mean 0 and variance 1, if the objective says so."""
+        if self.objective.standardize is None or not self.objective.standardize.each:
+            return features
+        return Features(*(nn.functional.layer_norm(one, one.shape[-1:]) for one in features))
 
     def _standardized(self, features: Features) -> Features:
         if self.objective.standardize is None:
