@@ -11,10 +11,10 @@ from earmark.models import Tagger, TaggerConfig
 from earmark.training.distributing.world import World
 from earmark.training.optimizing.optimizer import AdamW, train_mode
 from earmark.training.pretraining import student_optimizer
-from earmark.training.pretraining.guessing import Precision
 from earmark.training.pretraining.patches import MaskedPatches, PatchClusters
 from earmark.training.pretraining.patches.guesser import patch_guesser
 from earmark.training.pretraining.patches.learner import MaskedLearner, Pupil
+from earmark.training.pretraining.terms import Precision
 
 FRONTEND = LogMel(
     sample_rate=RATE,

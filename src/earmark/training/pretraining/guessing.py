@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -27,8 +27,8 @@ from earmark.training.pretraining.features import LOCATIONS, Location, Sound
 from earmark.training.pretraining.game import real_losses, unmasked_centroids
 from earmark.training.pretraining.guesser import Centroids, Guesser, Said
 from earmark.training.pretraining.objective import ClusterGuessing
+from earmark.training.pretraining.terms import Precision
 
-Precision = Literal["fp32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 Chances = dict[str, Float[Tensor, "_"]] | None
 

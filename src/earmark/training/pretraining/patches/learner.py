@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from earmark.training.dropping import MOST_SHARES, Share, hearing, share_dropout
 from earmark.training.learning import Outcome
 from earmark.training.optimizing.changing import attempted, change
 from earmark.training.pretraining.batch import Crops
-from earmark.training.pretraining.guessing import DTYPES, Precision
+from earmark.training.pretraining.guessing import DTYPES
 from earmark.training.pretraining.health import CollapseDetector, perplexity
 from earmark.training.pretraining.patches.description import MaskedPatches
 from earmark.training.pretraining.patches.guesser import PatchGuesser
@@ -24,31 +24,12 @@ from earmark.training.pretraining.patches.hiding import cut, heard_patches, unhe
 from earmark.training.pretraining.patches.targets import Codebook, standardized
 from earmark.training.pretraining.patches.task import Task, told
 from earmark.training.pretraining.standardize import RunningMoments
+from earmark.training.pretraining.terms import StepTerms
 from earmark.training.randomness import generator
 from earmark.training.settings import TrainingError
 from earmark.training.supervised.sampling import rank_share
 
 REMEDY = "take a smaller rate, or hide less; or allow it by objective.collapse"
-
-
-@runtime_checkable
-class Terms(Protocol):
-    """What a recipe says of the steps of a run."""
-
-    @property
-    def seed(self) -> int:
-        """Every random draw is a function of it."""
-        ...
-
-    @property
-    def precision(self) -> Precision:
-        """Of the products in the network."""
-        ...
-
-    @property
-    def clip_norm(self) -> float | None:
-        """A longer gradient is shortened to this; None for never."""
-        ...
 
 
 class Pupil(NamedTuple):
@@ -96,7 +77,7 @@ class MaskedLearner:
     """
 
     def __init__(
-        self, objective: MaskedPatches, terms: Terms, model: Tagger, pupil: Pupil, world: World
+        self, objective: MaskedPatches, terms: StepTerms, model: Tagger, pupil: Pupil, world: World
     ) -> None:
         self.objective, self.terms = objective, terms
         self.model, self.pupil, self.world = model, pupil, world
