@@ -187,6 +187,17 @@ def test_the_patchout_of_a_recipe_is_that_of_supervised_training_alone(sounds: P
     assert all(torch.equal(t, plain.state_dict()[name]) for name, t in found.state_dict().items())
 
 
+def test_the_plan_counts_what_is_heard(
+    sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "mine.json"
+    recipe.write_text(TINY.to_json())
+    with pytest.raises(SystemExit):
+        main(["pretrain", str(recipe), "--data", str(sounds), "--dry-run"])
+    rows, columns = PASST.grid(30)
+    assert f"{2 + CONTENT.kept(rows * columns)} tokens a clip" in capsys.readouterr().out
+
+
 def test_what_does_not_fit_is_refused_with_a_sentence() -> None:
     model = TINY.model
     with pytest.raises(ConfigError, match="masked patches are for PaSST and AST"):

@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from earmark.config import Frozen
 from earmark.data.unlabeled import SoundCorpus, Unlabeled
-from earmark.encoders import AST, DBERT, PaSST
+from earmark.encoders import AST, DBERT, PaSST, Patchout
 from earmark.models import TaggerConfig
 from earmark.training.optimizing.optimizer import AdamW
 from earmark.training.optimizing.schedule import Linear, ScheduleConfig
@@ -82,6 +82,17 @@ class PretrainRecipe(Frozen):
     def heard_seconds(self) -> float:
         """How much of a clip is heard at a time."""
         return self.crop_seconds
+
+    @property
+    def heard_model(self) -> TaggerConfig:
+        """The model, as it hears clips in training: without patches that are hidden from it."""
+        model, encoder = self.model.replace(clip_seconds=self.crop_seconds), self.model.encoder
+        if not (isinstance(self.objective, MaskedPatches) and isinstance(encoder, PaSST | AST)):
+            return model
+        frontend = model.frontend
+        rows, columns = encoder.grid(frontend.n_frames(round(self.crop_seconds * frontend.sample_rate)))
+        hidden = rows * columns - self.objective.kept(rows * columns)
+        return model.replace(encoder=encoder.replace(patchout=Patchout(patches=hidden)))
 
     @property
     def keeps_copy(self) -> bool:
