@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from earmark.cli.words import Assignments, Flag, set_threads
 
-SHOWN = ("perplexity", "ce_share")
+SHOWN = ("perplexity", "ce_share", "explained")
 
 
 def pretrain(
@@ -30,7 +30,8 @@ def pretrain(
     """Pretrain a model on sound without labels: on all that lies in a folder, or on a corpus.
 
     Each epoch tells of how many clusters are in use at each location (perplexity) and of how badly they are
-    guessed (1: by chance).  A run whose features collapse ends with a sentence.
+    guessed (1: by chance); or of how much is explained of what hidden patches hold (1: all).  A run whose
+    features collapse ends with a sentence.
 
     Args:
         recipe: a name that `earmark recipes` lists, or a recipe.json.

@@ -207,7 +207,10 @@ class PaSSTEncoder(nn.Module):
     def tokens(self, grid: Float[Tensor, "batch dim row column"]) -> Float[Tensor, "batch token dim"]:
         """Flatten a grid with positions, with patchout in training, behind the summary tokens."""
         patchout = self.config.patchout if self.training else Patchout()
-        sequence = drop_patches(grid, patchout, self.draws)
+        return self.behind_summary(drop_patches(grid, patchout, self.draws))
+
+    def behind_summary(self, sequence: Float[Tensor, "batch patch dim"]) -> Float[Tensor, "batch token dim"]:
+        """Put patches behind the summary tokens with their positions."""
         summary = self.cls_token
         if self.config.distilled:
             summary = torch.cat([self.cls_token, self.dist_token], dim=1)

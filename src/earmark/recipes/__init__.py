@@ -11,6 +11,7 @@ from earmark.recipes import (
     esc50,
     esc50_minimal,
     fsd50k,
+    masked,
     openmic,
     psla,
     speech_commands,
@@ -37,7 +38,7 @@ NAMED: dict[str, Named] = (
 RECIPES = {name: named.recipe for name, named in NAMED.items()}
 """Every recipe by name."""
 
-PRETRAINING = dbert.PRETRAINING
+PRETRAINING = dbert.PRETRAINING | masked.PRETRAINING
 """Every recipe of self-supervised pretraining by name."""
 
 __all__ = ["NAMED", "PRETRAINING", "RECIPES", "Named"]

@@ -104,6 +104,11 @@ class AnyRecipe(Protocol):
         ...
 
     @property
+    def heard_model(self) -> TaggerConfig:
+        """The model, as it hears clips in training."""
+        ...
+
+    @property
     def keeps_copy(self) -> bool:
         """Whether a copy of the weights is kept besides."""
         ...

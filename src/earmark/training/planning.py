@@ -100,7 +100,7 @@ def plan(recipe: AnyRecipe, split: Split, settings: Settings) -> Plan:
     count = Tagger(recipe.model, hollow=True).count_parameters()
     clips = recipe.epoch_clips or len(split.train)
     copies = 2 + MOMENTS + recipe.keeps_copy
-    kept = kept_for_gradient(recipe.model.replace(clip_seconds=recipe.heard_seconds))
+    kept = kept_for_gradient(recipe.heard_model)
     clip_bytes = kept.recomputed_bytes if settings.recompute else kept.bytes
     if recipe.precision != "fp32":
         clip_bytes //= 2

@@ -20,7 +20,7 @@ from earmark.training.pretraining import (
     guesser_of,
     student_optimizer,
 )
-from earmark.training.pretraining.guessing import Precision
+from earmark.training.pretraining.terms import Precision
 
 RATE = 8000
 LENGTH = 2400

@@ -1,6 +1,7 @@
 """What a pretraining run works with, put together as its recipe says."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from jaxtyping import Shaped
 from torch import Tensor, nn
@@ -16,8 +17,13 @@ from earmark.training.optimizing.optimizer import train_mode
 from earmark.training.pretraining.feed import CropFeed
 from earmark.training.pretraining.guessing import Student
 from earmark.training.pretraining.learner import PretrainLearner, guesser_of
+from earmark.training.pretraining.objective import ClusterGuessing
 from earmark.training.pretraining.optimizer import student_optimizer
+from earmark.training.pretraining.patches.description import MaskedPatches
+from earmark.training.pretraining.patches.guesser import patch_guesser
+from earmark.training.pretraining.patches.learner import MaskedLearner, Pupil
 from earmark.training.pretraining.recipe import PretrainRecipe
+from earmark.training.pretraining.terms import Precision
 from earmark.training.reading import Place
 from earmark.training.settings import Settings
 from earmark.training.supervised.materials import sounds_of
@@ -40,14 +46,29 @@ def pretraining_parts(recipe: PretrainRecipe, split: Split, place: World, settin
     _check(settings)
     model = begin(recipe).to(place.device)
     train_mode(model)
-    guesser = laid_out(guesser_of(model, recipe.objective).to(place.device), place, settings)
     sounds = sounds_of(split.train, model.sample_rate, settings)
     feed = CropFeed(recipe, sounds, Place(place.rank, place.size))
+    if isinstance(recipe.objective, MaskedPatches):
+        guesser = laid_out(patch_guesser(model, recipe.objective).to(place.device), place, settings)
+        optimizer = student_optimizer(guesser, recipe.optimizer)
+        pupil = Pupil(guesser, wrapped(guesser, place, settings), optimizer)
+        return Parts(model, feed, MaskedLearner(recipe.objective, recipe, model, pupil, place), None, None)
+    terms = _Terms(recipe.objective, recipe.seed, recipe.precision, recipe.clip_norm)
+    guesser = laid_out(guesser_of(model, terms.objective).to(place.device), place, settings)
     optimizer = student_optimizer(guesser, recipe.optimizer)
     student = Student(guesser, wrapped(guesser, place, settings), optimizer)
-    learner = PretrainLearner(recipe, model, student, place)
-    average = None if recipe.objective.teacher is None else TaughtBy(learner)
+    learner = PretrainLearner(terms, model, student, place)
+    average = None if terms.objective.teacher is None else TaughtBy(learner)
     return Parts(model, feed, learner, average, None)
+
+
+class _Terms(NamedTuple):
+    """What a recipe of guessing clusters says of its steps."""
+
+    objective: ClusterGuessing
+    seed: int
+    precision: Precision
+    clip_norm: float | None
 
 
 def _check(settings: Settings) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -13,6 +13,7 @@ from earmark.training.distributing.network import accumulating, averages_gradien
 from earmark.training.distributing.world import World
 from earmark.training.dropping import MOST_SHARES, Share, hearing, share_dropout
 from earmark.training.learning import Outcome
+from earmark.training.optimizing.changing import attempted, change
 from earmark.training.pretraining.discrimination import (
     Counts,
     Guesses,
@@ -26,8 +27,8 @@ from earmark.training.pretraining.features import LOCATIONS, Location, Sound
 from earmark.training.pretraining.game import real_losses, unmasked_centroids
 from earmark.training.pretraining.guesser import Centroids, Guesser, Said
 from earmark.training.pretraining.objective import ClusterGuessing
+from earmark.training.pretraining.terms import Precision
 
-Precision = Literal["fp32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 Chances = dict[str, Float[Tensor, "_"]] | None
 
@@ -123,14 +124,11 @@ class StudentLearner:
                 clips are heard once more then, because its slope is that of the whole batch.
             centroids: to tell from real frames; None to leave the game out.
         """
-        begun = self.scaler.get_scale()
-        found = self._attempt(task, draw, micro_batch, centroids)
-        while found.outcome.overflowed and self.scaler.get_scale() > 1:
-            self.scaler.update(self.scaler.get_scale() / 2)
-            found = self._attempt(task, draw, micro_batch, centroids)
-        if self.scaler.is_enabled() and not found.outcome.applied:
-            self.scaler.update(begun)  # it was not the scale
-        return found
+        return attempted(
+            self.scaler,
+            lambda: self._attempt(task, draw, micro_batch, centroids),
+            lambda found: found.outcome,
+        )
 
     def _attempt(
         self, task: Task, draw: int, micro_batch: int | None, centroids: Centroids | None
@@ -260,17 +258,9 @@ class StudentLearner:
 
     def _apply(self, loss: float) -> Outcome:
         """Change the weights, if loss and gradient are finite."""
-        self.scaler.unscale_(self.student.optimizer)
-        gradients = [p.grad for p in self.student.guesser.parameters() if p.grad is not None]
-        norm = float(torch.nn.utils.get_total_norm(gradients))
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            return Outcome(loss, norm, applied=False)
-        if self.clip_norm is not None and norm > self.clip_norm:
-            for gradient in gradients:
-                gradient.mul_(self.clip_norm / norm)
-        self.scaler.step(self.student.optimizer)
-        self.scaler.update()
-        return Outcome(loss, norm, applied=True)
+        student = self.student
+        parameters = student.guesser.parameters()
+        return change(student.optimizer, self.scaler, parameters, loss, self.clip_norm)
 
     def _measures(self, totals: list[float], counts: dict[Location, Counts]) -> dict[str, float]:
         frames = counts["conv"]

@@ -79,6 +79,7 @@ class CollapseDetector:
         config: what is too small, and for how long.
         clusterings: their names.
         locations: whose vectors must differ.
+        remedy: what the sentence advises.
 
     Example:
         >>> detector = CollapseDetector(Collapse(iterations=2), ["conv"], [])
@@ -89,8 +90,15 @@ class CollapseDetector:
         'the features have collapsed: for 2 iterations more than not the perplexity of conv was below 4.1 ...'
     """
 
-    def __init__(self, config: Collapse, clusterings: Sequence[str], locations: Sequence[str]) -> None:
-        self.config = config
+    def __init__(
+        self,
+        config: Collapse,
+        clusterings: Sequence[str],
+        locations: Sequence[str],
+        remedy: str = "give the student a teacher of its own that follows slowly, a call for diversity, or a "
+        "smaller rate; or allow it by objective.collapse",
+    ) -> None:
+        self.config, self.remedy = config, remedy
         names = [f"perplexity of {name}" for name in clusterings]
         self.bad = dict.fromkeys([*names, *(f"deviation of {name}" for name in locations)], 0)
         self.begun = dict.fromkeys(locations, math.nan)
@@ -137,6 +145,5 @@ class CollapseDetector:
     def _sentence(self, name: str, value: float, least: float) -> str:
         return (
             f"the features have collapsed: for {self.config.iterations} iterations more than not the {name} "
-            f"was below {least:.3g} (the last {value:.3g}); give the student a teacher of its own that "
-            "follows slowly, a call for diversity, or a smaller rate; or allow it by objective.collapse"
+            f"was below {least:.3g} (the last {value:.3g}); {self.remedy}"
         )

@@ -18,11 +18,12 @@ from earmark.training.pretraining.features import Location, Sound, valid_frames
 from earmark.training.pretraining.game import passed_centroids
 from earmark.training.pretraining.generation import Generated
 from earmark.training.pretraining.guesser import Centroids, Guesser
-from earmark.training.pretraining.guessing import DTYPES, Precision, Student, StudentLearner, Task
+from earmark.training.pretraining.guessing import DTYPES, Student, StudentLearner, Task
 from earmark.training.pretraining.health import CollapseDetector, spreads
 from earmark.training.pretraining.masking import span_masks
 from earmark.training.pretraining.objective import ClusterGuessing
 from earmark.training.pretraining.targets import Heard, Kept, Targets
+from earmark.training.pretraining.terms import StepTerms
 from earmark.training.randomness import generator
 from earmark.training.settings import TrainingError
 from earmark.training.supervised.sampling import rank_share
@@ -32,27 +33,12 @@ WATCHED = ("summary", "output")
 
 
 @runtime_checkable
-class Terms(Protocol):
-    """What a recipe says of the steps of a pretraining run."""
+class Terms(StepTerms, Protocol):
+    """What a recipe says of the steps of a dBERT's pretraining."""
 
     @property
     def objective(self) -> ClusterGuessing:
         """What is made small."""
-        ...
-
-    @property
-    def seed(self) -> int:
-        """Every random draw is a function of it."""
-        ...
-
-    @property
-    def precision(self) -> Precision:
-        """Of the products in the network."""
-        ...
-
-    @property
-    def clip_norm(self) -> float | None:
-        """A longer gradient is shortened to this; None for never."""
         ...
 
 

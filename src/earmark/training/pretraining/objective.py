@@ -1,5 +1,7 @@
 """The description of dBERT's pretraining: every coefficient, with where it comes from."""
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from earmark.config import Frozen
@@ -51,6 +53,7 @@ class ClusterGuessing(Frozen):
         earmark.config.ConfigError: all weights are 0, so the student has nothing to learn; ...
     """
 
+    kind: Literal["ClusterGuessing"] = "ClusterGuessing"
     mask: SpanMask = SpanMask()
     temperature: float = Field(default=0.1, gt=0, le=1e3)
     conv_weight: float = Field(default=1.0, ge=0, le=1e3)

@@ -78,6 +78,11 @@ class Recipe(Frozen):
         return self.model.clip_seconds if self.crop_seconds is None else self.crop_seconds
 
     @property
+    def heard_model(self) -> TaggerConfig:
+        """The model, as it hears clips in training."""
+        return self.model.replace(clip_seconds=self.heard_seconds)
+
+    @property
     def keeps_copy(self) -> bool:
         """Whether a copy of the weights is kept besides: their average."""
         return self.averaging is not None

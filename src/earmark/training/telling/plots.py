@@ -9,6 +9,7 @@ HEALTH = {
     "perplexity": "perplexity_",
     "cross-entropy / log K": "ce_share_",
     "accuracy": "accuracy_",
+    "variance explained": "explained_",
     "deviation": "deviation_",
     "centroid norm": "centroid_norm_",
     "hidden share": "coverage",
