@@ -47,7 +47,7 @@ def passt_wrapper(args: dict[str, Any], inputs: Outputs, weights: Outputs | None
     model, audio = wrapped(args, weights), inputs["audio"]
     embedder = model.embedder
     assert isinstance(embedder, Windowed)
-    attributes = [model.sample_rate, embedder.windows[0], embedder.longest, embedder.hop, embedder.scene_hop]
+    attributes = [model.sample_rate, embedder.windows[0], embedder.longest, 1600, embedder.scene_hop]
     outputs = {"attrs": torch.tensor(attributes)}
     if args["what"] == "scene":
         return outputs | {"scene": get_scene_embeddings(audio, model)}

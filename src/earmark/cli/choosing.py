@@ -1,5 +1,6 @@
 """Which recipe is meant: a name, a file, or one that is chosen for a model and somebody's own clips."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,9 +65,8 @@ def find_pretraining(name: str, assignments: Sequence[str]) -> Any:
     from earmark.training.pretraining.recipe import PretrainRecipe
 
     def altered(recipe: Any) -> Any:
-        for assignment in assignments:  # one by one: a corpus may be named, and then changed
-            recipe = override(recipe, [assignment])
-        return recipe
+        named = [one for one in assignments if one.partition("=")[0].strip() == "corpus"]
+        return override(override(recipe, named), [one for one in assignments if one not in named])
 
     if name in RECIPES:
         raise ConfigError(f"{name} learns from labels; run it by `earmark train {name}`")
@@ -84,9 +84,32 @@ def _named(name: str, known: Mapping[str, Any], kind: Any, altered: Callable[[An
         hint = did_you_mean(name, known, "`earmark recipes` lists the names")
         raise ConfigError(f"no recipe {name!r}: it is neither a known name nor a recipe.json; {hint}")
     try:
-        return altered(kind.from_json(path.read_text(encoding="utf-8")))
+        text = path.read_text(encoding="utf-8")
+        _check_kind(text, kind)
+        return altered(kind.from_json(text))
     except (OSError, UnicodeDecodeError, ConfigError) as error:
         raise ConfigError(f"{path}: {error}") from None
+
+
+def _check_kind(text: str, kind: Any) -> None:
+    """Refuse a recipe of the other verb: of pretraining, or of learning from labels.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    from earmark.config import ConfigError
+
+    try:
+        tree = json.loads(text)
+    except ValueError:
+        return  # who reads it as a recipe says what is wrong
+    if not isinstance(tree, dict):
+        return
+    unlabeled = "kind" in kind.model_fields
+    if tree.get("kind") == "Pretrain" and not unlabeled:
+        raise ConfigError("it is a recipe of pretraining, without labels; run it by `earmark pretrain`")
+    if "augment" in tree and unlabeled:
+        raise ConfigError("it is a recipe that learns from labels; run it by `earmark train`")
 
 
 def of_data(recipe: Any, data: Path) -> tuple[Any, Path]:
@@ -123,7 +146,13 @@ def _tuned(model: str, data: Path, assignments: Sequence[str]) -> tuple[Any, Pat
 
     corpus, root = _corpus(data, assignments)
     init = str(Path(model).resolve()) if Path(model).exists() else model  # a recipe is read from anywhere
-    choice = fine_tuning(init, described(model), corpus, corpus.read(root))
+    split = corpus.read(root)
+    if not split.train:
+        from earmark.audio import displayable
+        from earmark.config import ConfigError
+
+        raise ConfigError(f"{displayable(root)} has no clips to learn from: all are held out")
+    choice = fine_tuning(init, described(model), corpus, split)
     for reason in choice.reasons:
         tell(reason)
     given = [a for a in assignments if not a.startswith("corpus.")]

@@ -47,4 +47,8 @@ def set_threads(threads: int | None) -> None:
     if threads is not None:
         import torch
 
+        if threads < 1:
+            from earmark.config import ConfigError
+
+            raise ConfigError(f"--threads is {threads}; give 1 or more")
         torch.set_num_threads(threads)

@@ -48,6 +48,11 @@ class Unlabeled(Frozen):
             ConfigError: it is neither.
         """
         if root.is_file():
+            if not is_sound(root.name):
+                raise ConfigError(
+                    f"{displayable(root)} is no sound by its name; give a folder of sounds, or of a table of "
+                    "clips say so by --set corpus=table"
+                )
             return Split(LabelSet(), [Clip(root, ())], [])
         if not root.is_dir():
             raise ConfigError(

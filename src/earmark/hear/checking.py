@@ -1,9 +1,10 @@
 """Whether a HEAR module keeps the contract: what the official validator asks, and what it does not."""
 
+import re
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch import Tensor
 from earmark.config import ConfigError
 from earmark.hear.module import RATES, HearModel
 
+NAME = re.compile(r"\w[\w.-]*")
 NEAR = 1e-3
 """So much may values differ, of the largest, that should be the same: sums come in other orders."""
 
@@ -35,11 +37,16 @@ def find_module(name: str) -> ModuleType:
     Raises:
         ConfigError: there is none, or it lacks one of the three functions.
     """
-    for full in (f"earmark.hear.{name.replace('-', '_')}", name):
+    ours = f"earmark.hear.{name.replace('-', '_')}"
+    for full in (ours, name) if NAME.fullmatch(name) else ():
         try:
             found = import_module(full)
-        except ModuleNotFoundError:
+        except ModuleNotFoundError as error:
+            if error.name is None or not (full == error.name or full.startswith(f"{error.name}.")):
+                raise ConfigError(f"{full} cannot be imported: {error}") from None
             continue
+        except (ImportError, SyntaxError) as error:
+            raise ConfigError(f"{full} cannot be imported: {error}") from None
         functions = ("load_model", "get_scene_embeddings", "get_timestamp_embeddings")
         lacking = [function for function in functions if not hasattr(found, function)]
         if lacking:
@@ -50,7 +57,7 @@ def find_module(name: str) -> ModuleType:
     )
 
 
-def check(module: ModuleType, model: HearModel) -> Iterator[Finding]:
+def check(module: ModuleType, model: Any) -> Iterator[Finding]:
     """All checks, one by one.
 
     Args:
@@ -72,7 +79,7 @@ def check(module: ModuleType, model: HearModel) -> Iterator[Finding]:
     yield from _beyond(module, model)
 
 
-def _beyond(module: ModuleType, model: HearModel) -> Iterator[Finding]:
+def _beyond(module: ModuleType, model: Any) -> Iterator[Finding]:
     """What the official validator does not ask."""
     audio = _noise(3, 1.5, model)
     alike: list[tuple[str, Callable[[Tensor], Tensor]]] = [
@@ -87,25 +94,27 @@ def _beyond(module: ModuleType, model: HearModel) -> Iterator[Finding]:
         for what, sounds in (("silence", torch.zeros_like(audio)), ("one sample", audio[:, :1])):
             finite = bool(embed(sounds).isfinite().all())
             yield Finding(f"{kind} embeddings of {what}", None if finite else "some are not finite")
+    if not isinstance(model, HearModel):  # only ours tells times without embedding an hour
+        return
     hour = 3600 * model.sample_rate + 1
     yield Finding("times do not drift over an hour", _drift(model.embedder.times(hour), 3600.0))
 
 
-def _noise(sounds: int, seconds: float, model: HearModel) -> Tensor:
+def _noise(sounds: int, seconds: float, model: Any) -> Tensor:
     draws = torch.Generator().manual_seed(0)
     return torch.rand(sounds, int(seconds * model.sample_rate), generator=draws) * 2 - 1
 
 
-def _rate(model: HearModel) -> str | None:
+def _rate(model: Any) -> str | None:
     return None if model.sample_rate in RATES else f"it is {model.sample_rate}, not one of {RATES}"
 
 
-def _sizes(model: HearModel) -> str | None:
+def _sizes(model: Any) -> str | None:
     sizes = (model.scene_embedding_size, model.timestamp_embedding_size)
     return None if all(type(size) is int for size in sizes) else f"they are {sizes}"
 
 
-def _shapes(found: Tensor, times: Tensor, model: HearModel, sounds: int) -> str | None:
+def _shapes(found: Tensor, times: Tensor, model: Any, sounds: int) -> str | None:
     wanted = (sounds, times.shape[-1], model.timestamp_embedding_size)
     if times.ndim != 2 or tuple(found.shape) != wanted or found.dtype != torch.float32:
         return (
@@ -116,13 +125,21 @@ def _shapes(found: Tensor, times: Tensor, model: HearModel, sounds: int) -> str 
 
 def _times(times: Tensor, milliseconds: float) -> str | None:
     spacing = times.diff(dim=1)
-    if spacing.numel() and float(spacing.max() - spacing.min()) > 1:
+    if not spacing.numel():
+        return f"there is but one, at {float(times.max()):.1f} ms"
+    if float(times.min()) < 0 or float(spacing.min()) <= 0:
+        return (
+            f"they go from {float(times[0, 0]):.1f} to {float(times[0, -1]):.1f} ms; they must rise from 0 on"
+        )
+    if float(spacing.max() - spacing.min()) > 1:
         return f"they are {float(spacing.min()):.1f} to {float(spacing.max()):.1f} ms apart"
     last = float(times.max())
     return f"the last is {last:.1f} ms, of {milliseconds:.1f}" if last > milliseconds else None
 
 
 def _coverage(times: Tensor, milliseconds: float) -> str | None:
+    if times.shape[1] < 2:
+        return f"there is but one of {milliseconds:.0f} ms"
     hop = float(times.diff(dim=1).mean())
     first, last = float(times[0, 0]), float(times[0, -1])
     if hop > 50:
@@ -132,7 +149,7 @@ def _coverage(times: Tensor, milliseconds: float) -> str | None:
     return None
 
 
-def _scene(scene: Tensor, model: HearModel) -> str | None:
+def _scene(scene: Tensor, model: Any) -> str | None:
     wanted = (4, model.scene_embedding_size)
     if tuple(scene.shape) == wanted and scene.dtype == torch.float32:
         return None

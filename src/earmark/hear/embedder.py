@@ -7,9 +7,6 @@ from torch import Tensor
 
 from earmark.models import Tagger
 
-HOP_SECONDS = 0.05
-"""From one timestamp to the next; evaluations with a tolerance of 50 ms need no coarser ones."""
-
 Sounds = Float[Tensor, "sound sample"]
 Vectors = Float[Tensor, "n dim"]
 

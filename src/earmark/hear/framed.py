@@ -1,13 +1,14 @@
 """dBERT's own frames as points in time."""
 
 import math
+from collections.abc import Iterator
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from earmark.config import ConfigError
-from earmark.encoders.dbert import DBERTEncoder, joined
+from earmark.encoders.dbert import DBERT, joined
 from earmark.hear.embedder import Sounds
 from earmark.models import Tagger
 
@@ -29,10 +30,10 @@ class Framed:
     """
 
     def __init__(self, model: Tagger, layer: int | None = None, chunk_minutes: float = 3.0) -> None:
-        encoder = model.encoder
-        if not isinstance(encoder, DBERTEncoder):
-            raise ConfigError(f"the encoder is a {model.config.encoder.kind}; this module is dBERT's")
-        self.model, self.config = model, encoder.config
+        config = model.config.encoder
+        if not isinstance(config, DBERT):
+            raise ConfigError(f"the encoder is a {config.kind}; this module is dBERT's")
+        self.model, self.config = model, config
         self.index = None if layer is None else layer - 1
         if layer is not None and not 1 <= layer <= self.config.depth:
             raise ConfigError(f"layer is {layer} but this dBERT has {self.config.depth}; give 1 to that")
@@ -63,18 +64,16 @@ class Framed:
 
     def timestamps(self, audio: Sounds, batch: int) -> Float[Tensor, "sound time dim"]:
         """Each frame, at the center of its receptive field."""
-        return torch.cat([torch.cat(self._chunks(part), dim=1) for part in audio.split(batch)])
+        return torch.cat([torch.cat(list(self._chunks(part)), dim=1) for part in audio.split(batch)])
 
-    def _chunks(self, audio: Sounds) -> list[Float[Tensor, "sound _ dim"]]:
+    def _chunks(self, audio: Sounds) -> Iterator[Float[Tensor, "sound _ dim"]]:
         missing = self.model.min_samples - audio.shape[1]
         if missing > 0:
             audio = nn.functional.pad(audio, (0, missing))
         stride, field = self.config.frame_stride, self.config.min_frames
         frames = self._n_frames(audio.shape[1])
         size = math.ceil(frames / math.ceil(frames / self.most))
-        found: list[Tensor] = []
         for first in range(0, frames, size):
             last = min(first + size, frames) - 1
             part = audio[:, first * stride : last * stride + field]
-            found.append(joined(self.model.encode(part, self.index)))
-        return found
+            yield joined(self.model.encode(part, self.index))

@@ -6,9 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from earmark.config import ConfigError
 from earmark.encoders import Encoding
-from earmark.hear.embedder import HOP_SECONDS, Sounds, Vectors
-from earmark.hear.windows import n_centers
+from earmark.hear.embedder import Sounds, Vectors
+from earmark.hear.windows import PER_SECOND, n_centers
 from earmark.models import Tagger
 
 
@@ -23,6 +24,9 @@ class Sampled:
     def __init__(self, model: Tagger, layer: int | None = None) -> None:
         self.model, self.layer = model, layer
         encoder = model.config.encoder
+        if layer is not None and not -len(encoder.layers) <= layer < len(encoder.layers):
+            n = len(encoder.layers)
+            raise ConfigError(f"layer is {layer} but the encoder has {n}; give {-n} to {n - 1}")
         grid = encoder if layer is None else encoder.layers[layer]
         frontend = model.config.frontend
         self.scene_size, self.timestamp_size = grid.dim, grid.frame_dim
@@ -47,8 +51,7 @@ class Sampled:
 
     def times(self, n_samples: int) -> list[float]:
         """From 0 on, one each 50 ms."""
-        n = n_centers(n_samples, round(HOP_SECONDS * self.model.sample_rate))
-        return [place * HOP_SECONDS for place in range(n)]
+        return [place / PER_SECOND for place in range(n_centers(n_samples, self.model.sample_rate))]
 
     def timestamps(self, audio: Sounds, batch: int) -> Float[Tensor, "sound time dim"]:
         """At each point in time the frame whose center is nearest; beyond the last center, the last."""

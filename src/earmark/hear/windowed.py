@@ -5,9 +5,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from earmark.config import ConfigError
-from earmark.hear.embedder import HOP_SECONDS, Sounds, Vectors
-from earmark.hear.windows import Centered, n_centers
+from earmark.hear.embedder import Sounds, Vectors
+from earmark.hear.windows import PER_SECOND, Centered, centers, n_centers
 from earmark.models import Tagger
+
+MODES = ("all", "embedding", "logits")
 
 
 class Windowed:
@@ -35,12 +37,21 @@ class Windowed:
         mode: str = "all",
         scene_hop: float = 2.5,
     ) -> None:
+        if mode not in MODES:
+            raise ConfigError(f"mode is {mode!r}; give one of {', '.join(MODES)}")
+        if not windows or min(windows) * model.sample_rate < 1 or max(windows) > model.clip_seconds:
+            raise ConfigError(
+                f"windows are {windows}; give one or more lengths in seconds, up to the model's "
+                f"{model.clip_seconds:g}"
+            )
+        if scene_hop * model.sample_rate < 1 or mel_frames < 0:
+            raise ConfigError(f"scene_hop is {scene_hop} and mel_frames {mel_frames}; give more than that")
         if mode != "embedding" and not model.has_head:
             raise ConfigError(f"mode is {mode!r}, but this model has no head; take 'embedding'")
         self.model, self.mel_frames, self.mode = model, mel_frames, mode
         rate = model.sample_rate
         self.windows = tuple(round(seconds * rate) for seconds in windows)
-        self.hop, self.scene_hop = round(HOP_SECONDS * rate), round(scene_hop * rate)
+        self.scene_hop = round(scene_hop * rate)
         self.longest = round(model.clip_seconds * rate)
         self.mel_window = mel_frames * round(model.config.frontend.frame_seconds * rate)
         sizes = {"all": len(model.labels) + model.embedding_dim, "embedding": model.embedding_dim}
@@ -52,7 +63,7 @@ class Windowed:
         n_sounds, n_samples = audio.shape
         if n_samples <= self.longest:
             return torch.cat([self._network(part) for part in audio.split(batch)])
-        windows = Centered(audio, self.longest, self.scene_hop)
+        windows = Centered(audio, self.longest, torch.arange(0, n_samples + 1, self.scene_hop))
         total = audio.new_zeros(n_sounds, self.scene_size, dtype=torch.float64)
         first = 0
         for part in windows.parts(batch):
@@ -64,11 +75,12 @@ class Windowed:
 
     def times(self, n_samples: int) -> list[float]:
         """From 0 on, one each 50 ms."""
-        return [place * HOP_SECONDS for place in range(n_centers(n_samples, self.hop))]
+        return [place / PER_SECOND for place in range(n_centers(n_samples, self.model.sample_rate))]
 
     def timestamps(self, audio: Sounds, batch: int) -> Float[Tensor, "sound time dim"]:
         """Around each point in time: all lengths of windows, then the front end's frames."""
-        n_sounds, n = len(audio), n_centers(audio.shape[1], self.hop)
+        points = centers(audio.shape[1], self.model.sample_rate)
+        n_sounds, n = len(audio), len(points)
         found = audio.new_empty(n_sounds * n, self.timestamp_size)
         column = 0
         levels = [(window, self._network, self.scene_size) for window in self.windows]
@@ -76,7 +88,7 @@ class Windowed:
             levels.append((self.mel_window, self._mel, self.timestamp_size - len(levels) * self.scene_size))
         for window, compute, width in levels:
             first = 0
-            for part in Centered(audio, window, self.hop).parts(_fit(batch, window, self.longest)):
+            for part in Centered(audio, window, points).parts(_fit(batch, window, self.longest)):
                 found[first : first + len(part), column : column + width] = compute(part)
                 first += len(part)
             column += width

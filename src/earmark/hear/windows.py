@@ -6,15 +6,29 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+PER_SECOND = 20
+"""Points in time; evaluations with a tolerance of 50 ms need no more."""
 
-def n_centers(n_samples: int, hop: int) -> int:
-    """How many points in time a clip has: one at its start, and one each `hop` samples, its end included.
+
+def n_centers(n_samples: int, sample_rate: int) -> int:
+    """How many points in time a sound has: one at its start, and one each 50 ms, its end included.
 
     Example:
-        >>> n_centers(32000, 1600)
+        >>> n_centers(32000, 32000)
         21
     """
-    return n_samples // hop + 1
+    return n_samples * PER_SECOND // sample_rate + 1
+
+
+def centers(n_samples: int, sample_rate: int) -> Int64[Tensor, "time"]:
+    """The samples at the points in time, each rounded by itself, so that no rate drifts.
+
+    Example:
+        >>> centers(5000, 22050).tolist()
+        [0, 1103, 2205, 3308, 4410]
+    """
+    places = torch.arange(n_centers(n_samples, sample_rate))
+    return (places * sample_rate + PER_SECOND // 2) // PER_SECOND
 
 
 def mirrored(index: Int64[Tensor, "*n"], n_samples: int) -> Int64[Tensor, "*n"]:
@@ -42,17 +56,19 @@ class Centered:
     Args:
         audio: clips of one length.
         window: samples of a window, of which the point in time is the middle.
-        hop: samples from one point in time to the next.
+        centers: the points in time, as samples.
 
     Example:
-        >>> windows = Centered(torch.arange(5.0)[None], window=4, hop=2)
+        >>> windows = Centered(torch.arange(5.0)[None], 4, torch.tensor([0, 2, 4]))
         >>> [part.tolist() for part in windows.parts(2)]
         [[[2.0, 1.0, 0.0, 1.0], [0.0, 1.0, 2.0, 3.0]], [[2.0, 3.0, 4.0, 3.0]]]
     """
 
-    def __init__(self, audio: Float[Tensor, "sound sample"], window: int, hop: int) -> None:
-        self.audio, self.window, self.hop = audio, window, hop
-        self.n_centers = n_centers(audio.shape[1], hop)
+    def __init__(
+        self, audio: Float[Tensor, "sound sample"], window: int, centers: Int64[Tensor, "time"]
+    ) -> None:
+        self.audio, self.window, self.centers = audio, window, centers.to(audio.device)
+        self.n_centers = len(centers)
 
     def parts(self, size: int) -> Iterator[Float[Tensor, "part window"]]:
         """The windows of the first clip, of the second and so on, `size` at a time."""
@@ -61,6 +77,6 @@ class Centered:
         offsets = torch.arange(self.window, device=flat.device) - self.window // 2
         for first in range(0, n_sounds * self.n_centers, size):
             number = torch.arange(first, min(first + size, n_sounds * self.n_centers), device=flat.device)
-            sound, center = number // self.n_centers, number % self.n_centers * self.hop
+            sound, center = number // self.n_centers, self.centers[number % self.n_centers]
             inside = mirrored(center[:, None] + offsets, n_samples)
             yield flat[sound[:, None] * n_samples + inside]

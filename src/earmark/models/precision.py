@@ -71,7 +71,7 @@ def with_precision(model: Model, precision: Precision) -> Model:
     tensors = chain(model.parameters(), model.buffers())
     lowered = copy.deepcopy(model, {id(tensor): tensor for tensor in tensors})  # a new tree, the same tensors
     for tagger in [module for module in lowered.modules() if isinstance(module, Tagger)]:
-        device = next(tagger.encoder.parameters()).device
+        device = next(tagger.parameters()).device
         encoder = LoweredEncoder(tagger.encoder, precision, has_bf16(device))
         tagger.add_module("encoder", encoder.train(tagger.training))
     return lowered

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from earmark.audio import displayable
 from earmark.config import ConfigError
 from earmark.data import Split
 from earmark.models import Tagger
@@ -60,7 +61,7 @@ class Run:
             begun, split, place, settings
         )
         self.stopping, self.tracks = Stopping(), Tracks()
-        self.names = [clip.path.name for clip in split.train]
+        self.names = [displayable(clip.path) for clip in split.train]
         self.data = fingerprint(split.train) if folder is not None else ""
         self.epoch = self.step = self.bad_steps = self.heard = 0
         self.loss_sum, self.best = 0.0, float("-inf")
@@ -130,7 +131,8 @@ class Run:
             + ", ".join(self.names[clip] for clip in clips)
         )
         if self.bad_steps >= BAD_STEPS:
-            kept = f"; what was saved in {self.folder.path} stays good" if self.folder else ""
+            saved = self.folder is not None and self.folder.newest() is not None
+            kept = f"; what was saved in {self.folder.path} stays good" if saved and self.folder else ""
             raise TrainingError(f"{sentence}; it was the last of {BAD_STEPS} such steps in a row{kept}")
         (log.warning if self.world.is_main else log.debug)("%s", sentence)
 

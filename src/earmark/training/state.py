@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,7 +40,9 @@ class State(NamedTuple):
 
 
 def fingerprint(clips: Iterable[Clip]) -> str:
-    """What a run learns from, as a few letters: the clips' files by name, their times and labels, in order.
+    """What a run learns from, as a few letters: the clips' files, their times and labels, in order.
+
+    Files count by their path inside the folder that all are in, so that a corpus may be moved.
 
     Args:
         clips: to learn from; what their files hold is not looked at.
@@ -48,9 +51,11 @@ def fingerprint(clips: Iterable[Clip]) -> str:
         >>> fingerprint([Clip(Path("a/1.wav"), ("dog",))]) == fingerprint([Clip(Path("b/1.wav"), ("dog",))])
         True
     """
-    digest = hashlib.sha256()
+    digest, clips = hashlib.sha256(), list(clips)
+    folder = os.path.commonpath([clip.path.parent for clip in clips]) if clips else ""
     for clip in clips:
-        digest.update(repr((clip.path.name, *clip[1:])).encode())
+        inside = os.path.relpath(clip.path, folder)
+        digest.update(repr((inside, *clip[1:])).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()[:16]
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from earmark.config import ConfigError
 from earmark.data import Split
+from earmark.encoders import DBERT
 from earmark.training.beginning.initial import begin
 from earmark.training.distributing.network import laid_out, wrapped
 from earmark.training.distributing.world import World
@@ -48,6 +49,7 @@ def pretraining_parts(recipe: PretrainRecipe, split: Split, place: World, settin
     train_mode(model)
     sounds = sounds_of(split.train, model.sample_rate, settings)
     feed = CropFeed(recipe, sounds, Place(place.rank, place.size))
+    _check_length(recipe, feed.epochs * feed.steps_per_epoch)
     if isinstance(recipe.objective, MaskedPatches):
         guesser = laid_out(patch_guesser(model, recipe.objective).to(place.device), place, settings)
         optimizer = student_optimizer(guesser, recipe.optimizer)
@@ -69,6 +71,26 @@ class _Terms(NamedTuple):
     seed: int
     precision: Precision
     clip_norm: float | None
+
+
+def _check_length(recipe: PretrainRecipe, steps: int) -> None:
+    """Refuse a run that would end before anything is learned.
+
+    Raises:
+        ConfigError: it is so short that it only collects features.
+    """
+    objective, encoder = recipe.objective, recipe.model.encoder
+    if not isinstance(objective, ClusterGuessing) or not isinstance(encoder, DBERT):
+        return
+    clusters = max(encoder.clusters.summary, default=0) if encoder.clusters else 0
+    seeding = objective.seeding
+    collected = max(seeding.batches, -(-seeding.clips_per_cluster * clusters // recipe.batch_size))
+    if steps < collected + objective.every:
+        raise ConfigError(
+            f"the run has {steps} batches, but the first {collected} are only collected for the clusters to "
+            f"begin with, and the student learns at every {objective.every}. behind them; give more epochs "
+            "or epoch_clips, or fewer objective.seeding.batches"
+        )
 
 
 def _check(settings: Settings) -> None:

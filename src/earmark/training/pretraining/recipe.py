@@ -111,9 +111,11 @@ class PretrainRecipe(Frozen):
             if misfit:
                 return misfit
         elif not isinstance(encoder, DBERT) or encoder.clusters is None or encoder.layer is not None:
+            cut = getattr(encoder, "layer", None)
+            what = f"a {encoder.kind}" if cut is None else f"a {encoder.kind} that is cut off at layer {cut}"
             return (
-                f"the encoder is a {encoder.kind}; pretraining takes a dBERT with clusters and all its "
-                "layers, as DBERT(clusters=Clusters())"
+                f"the encoder is {what}; guessing clusters takes a dBERT with clusters and all its layers, "
+                "as DBERT(clusters=Clusters())"
             )
         if self.model.head is not None:
             return "model.head is set, but nothing is tagged in pretraining; leave it None"
