@@ -1,0 +1,25 @@
+"""What a recipe says of the steps of any pretraining."""
+
+from typing import Literal, Protocol, runtime_checkable
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
+@runtime_checkable
+class StepTerms(Protocol):
+    """How steps are computed; see `PretrainRecipe`."""
+
+    @property
+    def seed(self) -> int:
+        """Every random draw is a function of it."""
+        ...
+
+    @property
+    def precision(self) -> Precision:
+        """Of the products in the network."""
+        ...
+
+    @property
+    def clip_norm(self) -> float | None:
+        """A longer gradient is shortened to this; None for never."""
+        ...
