@@ -47,6 +47,19 @@ def test_embeddings_that_know_of_their_neighbors_are_found(model: HearModel) -> 
     assert list(told) == ["scene embeddings do not depend on the batch"]
 
 
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [(lambda times: times[:, :1], "there is but one"), (lambda times: -times, "must rise")],
+)
+def test_times_that_stand_or_fall_are_found(model: HearModel, spoil: Any, words: str) -> None:
+    def spoiled(audio: torch.Tensor, model: HearModel) -> tuple[torch.Tensor, torch.Tensor]:
+        found, times = builtin.get_timestamp_embeddings(audio, model)
+        return found[:, : spoil(times).shape[1]], spoil(times)
+
+    told = complaints(model, get_timestamp_embeddings=spoiled)
+    assert words in told["times of 4.0 s are regular and inside"]
+
+
 def test_embeddings_by_chance_and_of_another_size_are_found(model: HearModel) -> None:
     def random(audio: torch.Tensor, model: HearModel) -> torch.Tensor:
         return torch.rand(len(audio), 3)
@@ -59,6 +72,9 @@ def test_modules_are_found_by_name_and_others_are_sentences() -> None:
     assert find_module("passt-2level").__name__ == "earmark.hear.passt_2level"
     with pytest.raises(ConfigError, match="no HEAR module 'passt_3level'"):
         find_module("passt_3level")
+    for name in ("", ".x", "../x"):
+        with pytest.raises(ConfigError, match="no HEAR module"):
+            find_module(name)
     with pytest.raises(ConfigError, match="json is no HEAR module: it has no load_model"):
         find_module("json")
 

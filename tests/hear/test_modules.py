@@ -16,7 +16,7 @@ from earmark.encoders import DBERT, ClipStatistics, PaSST, ResidualCNN
 from earmark.encoders.clusters import Clusters
 from earmark.frontends import LogMel, RawWaveform
 from earmark.hear.module import HearModel
-from earmark.hear.windows import mirrored
+from earmark.hear.windows import centers, mirrored
 from earmark.labels import LabelSet
 from earmark.models import Tagger, TaggerConfig, save
 from earmark.models.catalog import BY_NAME
@@ -180,6 +180,40 @@ def test_wrong_models_and_wrong_audio_are_sentences(tmp_path: Path) -> None:
             module("builtin").get_scene_embeddings(audio, model)
     with pytest.raises(ValueError, match="not finite"):
         module("builtin").get_scene_embeddings(torch.full((1, 9), torch.nan), model)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+@pytest.mark.parametrize("name", ["passt", "dbert"])
+def test_modules_load_in_fewer_bits(name: str, precision: str, tmp_path: Path) -> None:
+    here, model = module(name), model_for(name, tmp_path, precision=precision)
+    audio, exact = noise(2, 1.5, model.sample_rate), model_for(name, tmp_path)
+    found, wanted = here.get_scene_embeddings(audio, model), here.get_scene_embeddings(audio, exact)
+    assert float((found - wanted).norm() / wanted.norm()) < 0.1
+
+
+def test_times_do_not_drift_at_a_rate_that_50_ms_do_not_divide(tmp_path: Path) -> None:
+    """At 22,050 Hz a point in time is 1102.5 samples behind the last."""
+    slow = PASST.frontend.replace(sample_rate=22050, fmax=10000.0)
+    save(Tagger(PASST.replace(frontend=slow)), tmp_path / "model.safetensors")
+    model = module("passt").load_model(str(tmp_path / "model.safetensors"))
+    times = model.embedder.times(3600 * 22050)
+    assert len(times) == 72_001
+    assert times[-1] == 3600
+    assert int(centers(3600 * 22050, 22050)[-1]) == 3600 * 22050
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"mode": "embed_only"}, "mode is 'embed_only'; give one of all, embedding, logits"),
+        ({"windows": (0.0,)}, r"windows are \(0.0,\); give one or more lengths"),
+        ({"windows": (3.0,)}, "up to the model's 0.98"),
+        ({"scene_hop": 0.0}, "scene_hop is 0.0"),
+    ],
+)
+def test_settings_that_make_no_sense_are_sentences(how: dict[str, Any], words: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=words):
+        model_for("passt", tmp_path, **how)
 
 
 def test_short_clips_are_reflected_as_numpy_does() -> None:

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -16,10 +17,12 @@ import torch
 from tiny_dbert import ENCODER, OBJECTIVE, RATE, sound
 
 from earmark.cli import main
+from earmark.cli.choosing import find_pretraining, find_recipe
 from earmark.config import ConfigError
 from earmark.frontends import RawWaveform
 from earmark.models import TaggerConfig, load
 from earmark.models.published.dbert import published_file
+from earmark.recipes import RECIPES
 from earmark.training import AdamW, Settings, StoppedError, TrainingError
 from earmark.training.pretraining import Collapse, Seeding
 from earmark.training.pretraining.front_door import pretrain
@@ -174,6 +177,41 @@ def test_a_run_with_spread_weights_or_a_foreign_teacher_is_refused(sounds: Path)
 def test_a_folder_without_sounds_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no training clips under"):
         pretrain(TINY, tmp_path)
+
+
+def test_a_run_that_would_end_before_anything_is_learned_is_refused(sounds: Path) -> None:
+    """It would hand out random weights."""
+    with pytest.raises(ConfigError, match="has 3 batches, but the first 3 are only collected"):
+        pretrain(TINY.replace(epochs=1, epoch_clips=18), sounds)
+
+
+def test_a_run_does_not_go_on_with_recordings_of_other_folders(
+    sounds: Path, whole: Path, tmp_path: Path
+) -> None:
+    """Many corpora call their files alike in each folder of a speaker."""
+    shutil.copytree(whole, tmp_path / "run")
+    shutil.copytree(sounds, tmp_path / "moved")
+    pretrain(TINY, tmp_path / "moved", tmp_path / "run", Settings(resume=True))
+    (tmp_path / "run" / "model.safetensors").unlink()
+    shutil.copytree(sounds, tmp_path / "other")
+    (tmp_path / "other" / "kind1").rename(tmp_path / "other" / "another kind1")
+    with pytest.raises(ConfigError, match="holds a run on other clips"):
+        pretrain(TINY, tmp_path / "other", tmp_path / "run", Settings(resume=True))
+
+
+def test_changes_that_belong_together_are_made_together() -> None:
+    words = ["batch_size=8", "model.encoder.clusters.summary=[8]", "corpus.fold=2", "corpus=esc10"]
+    recipe = find_pretraining("dbert-tiny", words)
+    assert (recipe.batch_size, recipe.model.encoder.clusters.summary) == (8, (8,))
+    assert (recipe.corpus.kind, recipe.corpus.fold, recipe.corpus.esc10) == ("ESC50", 2, True)
+
+
+def test_the_recipe_of_a_run_goes_to_its_own_verb(whole: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="without labels; run it by `earmark pretrain`"):
+        find_recipe(str(whole), [])
+    (tmp_path / "recipe.json").write_text(RECIPES["esc10-cnn"].to_json())
+    with pytest.raises(ConfigError, match="learns from labels; run it by `earmark train`"):
+        find_pretraining(str(tmp_path), [])
 
 
 def call(*words: object) -> int:
