@@ -190,10 +190,9 @@ class Tracker:
     def _runs(self, block: _Block) -> list[Span]:
         """Follow the runs of the labels that have one, or an event that may be joined with one."""
         above = block.scores >= self._rules.off
-        busy: np.ndarray = above.any(axis=0)
-        busy[[*self._open, *self._held]] = True
+        busy = {*np.flatnonzero(above.any(axis=0)).tolist(), *self._open, *self._held}
         spans: list[Span] = []
-        for index in np.flatnonzero(busy).tolist():
+        for index in busy:
             column = np.concatenate([[index in self._open], above[:, index]])
             changes = np.flatnonzero(column[1:] != column[:-1]).tolist()
             spans += self._follow(index, changes, block)
