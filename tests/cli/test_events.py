@@ -66,11 +66,12 @@ def test_rows_are_those_of_python_and_a_bad_file_is_one(called, swinging, clips,
     assert len(lines) == len(good) + 1
 
 
-def test_audacity_and_raven_read_the_same_events(called, swinging, clips, events):
-    _, said, _ = called("tag", clips[0], *FLAGS, "--model", swinging, "--format", "audacity")
+def test_audacity_and_raven_read_the_same_events(called, earmark, swinging, clips, events, tmp_path):
+    out = tmp_path / "labels.txt"
+    called("tag", clips[0], *FLAGS, "--model", swinging, "--format", "audacity", "--out", out)
     own = [event for event in events if event["path"] == str(clips[0])]
-    assert said.splitlines() == [f"{e['onset']:.6f}\t{e['offset']:.6f}\t{e['label']}" for e in own]
-    _, said, _ = called("tag", *clips, *FLAGS, "--model", swinging, "--format", "raven")
+    assert out.read_text().splitlines() == [f"{e['onset']:.6f}\t{e['offset']:.6f}\t{e['label']}" for e in own]
+    said = earmark("tag", *clips, *FLAGS, "--model", swinging, "--format", "raven").stdout.decode()
     rows = list(csv.DictReader(io.StringIO(said), delimiter="\t"))
     assert tuple(rows[0]) == RAVEN
     assert [int(row["Selection"]) for row in rows] == list(range(1, len(events) + 1))
