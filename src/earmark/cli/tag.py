@@ -81,9 +81,9 @@ def tag(
         raise ConfigError("--set is for the rules of events; add --events, or leave it out")
     if form == "raven" and not events:
         raise ConfigError("a table for Raven is of events; add --events, or take --format audacity")
-    form = formats.choose(out, form, event_tables.SUFFIXES if events else formats.TAG_SUFFIXES)
+    named = formats.choose(out, form, event_tables.SUFFIXES if events else formats.TAG_SUFFIXES)
     if events:
-        event_tables.pieces(form, single=False)  # refuses other formats, before any work
+        event_tables.pieces(named, single=False)  # refuses other formats, before any work
 
     def prepare() -> "Ready":
         from earmark.inference.tagging import ready_to_tag
@@ -96,7 +96,7 @@ def tag(
         Batch(
             search=Search(paths),
             run=run,
-            form=form,
+            form=named,
             out=out,
             resume=resume,
             settings={**verb, "model": model, "on_truncated": on_truncated, **asked.to_dict()},

@@ -2,8 +2,8 @@
 
 The index of the room; nothing is imported here, so that decoder processes start without torch.
 
-- `tagging.tag`, `embedding.embed`, `streaming.find_events`: what people call; `streaming.TagStream`, for sound
-  that is still coming in.
+- `tagging.tag`, `embedding.embed`, `streaming.find_events`: what people call; `streaming.TagStream`, for
+  sound that is still coming in.
 - `settings`: what is asked for (`TagSettings`, `EventSettings`, `EmbedSettings`) and where it runs (`Run`).
 - `sources`: files, folders and globs to a stream of items.
 - `worker`, `process`, `decoding`: decoding in processes of their own, ahead of the model.
