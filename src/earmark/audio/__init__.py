@@ -1,5 +1,6 @@
 """Any source of sound to mono float32 blocks at the rate asked for; never wrong without a word."""
 
+from earmark.audio.cutting import Windows as Windows
 from earmark.audio.cutting import pad as pad
 from earmark.audio.cutting import windows as windows
 from earmark.audio.decoder import AudioInfo as AudioInfo

@@ -30,30 +30,54 @@ def windows(
         >>> [(start, len(samples)) for start, samples in windows([np.zeros(7, np.float32)], 4, 2)]
         [(0, 4), (2, 4), (4, 3)]
     """
-    if window < 1 or hop < 1:
-        raise ValueError(f"a window of {window} samples and a hop of {hop} cut nothing; give at least 1")
-    return _cut(blocks, window, hop)
+    cutting = Windows(window, hop)
+    return _cut(cutting, blocks)
 
 
 def _cut(
-    blocks: Iterable[Float[np.ndarray, "_sample"]], window: int, hop: int
+    cutting: "Windows", blocks: Iterable[Float[np.ndarray, "_sample"]]
 ) -> Iterator[tuple[int, Float[np.ndarray, "_sample"]]]:
-    parts: list[Float[np.ndarray, "_sample"]] = []  # the sound from start to end; empty in a gap
-    start = end = 0  # the index in the sound of the next window, and one past what was taken
     for block in blocks:
-        fresh = block[max(0, start - end) :]
-        end += len(block)
+        yield from cutting.push(block)
+    yield from cutting.flush()
+
+
+class Windows:
+    """The same for a sound that is pushed block by block, see `windows`.
+
+    Example:
+        >>> cutting = Windows(4, 2)
+        >>> [start for start, _ in cutting.push(np.zeros(5, np.float32))]
+        [0]
+        >>> [start for start, _ in cutting.push(np.zeros(2, np.float32))], len(list(cutting.flush()))
+        ([2], 1)
+    """
+
+    def __init__(self, window: int, hop: int) -> None:
+        if window < 1 or hop < 1:
+            raise ValueError(f"a window of {window} samples and a hop of {hop} cut nothing; give at least 1")
+        self._window, self._hop = window, hop
+        self._parts: list[Float[np.ndarray, "_sample"]] = []  # from start to end; empty in a gap
+        self._start = self._end = 0  # index in the sound of the next window, and one past what was taken
+
+    def push(self, block: Float[np.ndarray, "_sample"]) -> Iterator[tuple[int, Float[np.ndarray, "_sample"]]]:
+        """The windows that a block completes; they must be read to their end before the next block."""
+        fresh = block[max(0, self._start - self._end) :]
+        self._end += len(block)
         if len(fresh):
-            parts.append(fresh)
-        if start + window >= end:  # a window that ends where the sound may end waits for more
-            continue
-        held, first = _joined(parts), start
-        while start + window < end:
-            yield start, held[start - first : start - first + window].copy()
-            start += hop
-        parts = [held[start - first :].copy()] if start < end else []
-    if parts:
-        yield start, _joined(parts)[:window].copy()
+            self._parts.append(fresh)
+        if self._start + self._window >= self._end:  # one that ends where the sound may end waits for more
+            return
+        held, first = _joined(self._parts), self._start
+        while self._start + self._window < self._end:
+            yield self._start, held[self._start - first : self._start - first + self._window].copy()
+            self._start += self._hop
+        self._parts = [held[self._start - first :].copy()] if self._start < self._end else []
+
+    def flush(self) -> Iterator[tuple[int, Float[np.ndarray, "_sample"]]]:
+        """The window at the end of the sound, if there is one."""
+        if self._parts:
+            yield self._start, _joined(self._parts)[: self._window].copy()
 
 
 def _joined(parts: list[Float[np.ndarray, "_sample"]]) -> Float[np.ndarray, "_sample"]:

@@ -54,6 +54,7 @@ class Batch:
         record: a result as a record of the journal.
         write: renders records in a format.
         earlier: an earlier output as records.
+        pieces: of a format and whether there is one source: what turns results into pieces of text.
     """
 
     search: Search
@@ -66,6 +67,7 @@ class Batch:
     record: Callable[[Any], Record]
     write: Callable[[BinaryIO, str, bool, Records], None]
     earlier: Callable[[Path, str], Iterator[Record]]
+    pieces: Callable[[str, bool], Callable[[Results], Iterator[str]]] = pieces
 
 
 def run_batch(batch: Batch) -> int:
@@ -98,7 +100,7 @@ def run_batch(batch: Batch) -> int:
             yield result
 
     with _hearing(batch) as (heard, _):
-        for piece in pieces(batch.form, batch.search.single)(counted(heard(Counter()))):
+        for piece in batch.pieces(batch.form, batch.search.single)(counted(heard(Counter()))):
             output.write(piece)
     return 1 if failed else 0
 

@@ -1,13 +1,20 @@
 """`earmark tag`: say what is heard."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-Flag = Parameter(negative="")
+from earmark.cli.words import Assignments, Flag
+
+if TYPE_CHECKING:
+    from earmark.cli.batch import Ready
+    from earmark.inference.settings import Cut, EventSettings, Run, TagSettings
+
+Precision = Literal["fp32", "bf16", "int8"]
 Format = Annotated[
-    Literal["text", "json", "jsonl", "csv", "audacity", "parquet"] | None, Parameter(name="--format")
+    Literal["text", "json", "jsonl", "csv", "audacity", "raven", "parquet"] | None,
+    Parameter(name="--format"),
 ]
 
 
@@ -16,14 +23,16 @@ def tag(
     /,
     *,
     model: str = "builtin",
-    top: int = 5,
-    threshold: float | str = 0.0,
+    top: int | None = None,
+    threshold: float | str | None = None,
     window: float | None = None,
     hop: float | None = None,
+    events: Annotated[bool, Flag] = False,
+    set_: Assignments = None,
     form: Format = None,
     out: Path | None = None,
     device: str = "cpu",
-    precision: Literal["fp32", "bf16", "int8"] = "fp32",
+    precision: Precision = "fp32",
     batch: int = 16,
     workers: int | None = None,
     resume: Annotated[bool, Flag] = False,
@@ -37,11 +46,16 @@ def tag(
     Args:
         paths: files, folders, globs, or - for standard input.
         model: a name, a checkpoint file, a training run's folder, or several of them with commas between.
-        top: at most so many tags for each file or window.
-        threshold: leave out tags of a lower score, 0 to 1; or a file of thresholds, one for each label, that
+        top: at most so many tags for each file or window; 5 if not given.
+        threshold: leave out tags of a lower score, 0 to 1, and none if not given; of events, the score that
+            one reaches, 0.5 if not given; or a file of thresholds, one for each label, that
             `earmark evaluate --out FOLDER` wrote, or that folder; or auto, for the one beside the model.
         window: seconds; tags for each stretch of this length, instead of one set for the file.
         hop: seconds from the start of one window to the next; the window if not given.
+        events: give events, from when to when, across the borders of windows; of the model's frames, or of
+            windows of 1 s every 0.25 s, if no window is given.
+        set_: rules of events: off_threshold, and in seconds median, min_duration and min_gap, such as
+            --set min_gap=0.5; may be given several times.
         form: of the output; by the suffix of --out if not given, else text.
         out: write to this file, which appears when all is done; standard output if not given, or -.
         device: where the model computes, such as cuda.
@@ -51,48 +65,87 @@ def tag(
         resume: go on with what a stopped run with this --out left; or add to a finished .jsonl or .parquet.
         on_truncated: refuse files that are cut off (error), or hear what is there (keep).
     """
-    from earmark.cli.batch import Batch, Ready, run_batch
-    from earmark.inference import formats
-    from earmark.inference.settings import Run, TagSettings
+    from earmark.cli.batch import Batch, run_batch
+    from earmark.config import ConfigError
+    from earmark.inference import event_tables, formats
+    from earmark.inference.settings import Cut, Run
     from earmark.inference.sources import Search
 
     out = None if out == Path("-") else out
-    if isinstance(threshold, str):  # a file of thresholds, which must be known before the run begins
-        from earmark.inference.settings import Cut
-        from earmark.inference.tagging import tag_settings
-
-        settings = tag_settings(model, threshold, Cut(window=window, hop=hop), top)
-    else:
-        settings = TagSettings(top=top, threshold=threshold, window=window, hop=hop)
+    cut = Cut(window=window, hop=hop)
     run = Run(device=device, batch=batch, workers=workers, on_truncated=on_truncated)
+    asked = (
+        _events_asked(model, top, threshold, cut, set_) if events else _tags_asked(model, top, threshold, cut)
+    )
+    if set_ and not events:
+        raise ConfigError("--set is for the rules of events; add --events, or leave it out")
+    if form == "raven" and not events:
+        raise ConfigError("a table for Raven is of events; add --events, or take --format audacity")
+    named = formats.choose(out, form, event_tables.SUFFIXES if events else formats.TAG_SUFFIXES)
+    if events:
+        event_tables.pieces(named, single=False)  # refuses other formats, before any work
 
-    def prepare() -> Ready:
-        from earmark.inference.tagging import ready_to_tag, tag_items
+    def prepare() -> "Ready":
+        from earmark.inference.tagging import ready_to_tag
         from earmark.models.precision import with_precision
 
-        tagger = with_precision(ready_to_tag(model, device), precision)
-        return Ready(
-            hear=lambda items, pool: tag_items(items, tagger, settings, run, pool),
-            misfit=lambda record: formats.misfit_of_tags(record, settings, tagger.labels.names),
-        )
+        return _ready(with_precision(ready_to_tag(model, device), precision), asked, run)
 
+    verb = {"verb": "tag --events" if events else "tag", "precision": precision}
     return run_batch(
         Batch(
             search=Search(paths),
             run=run,
-            form=formats.choose(out, form, formats.TAG_SUFFIXES),
+            form=named,
             out=out,
             resume=resume,
-            settings={
-                "verb": "tag",
-                "model": model,
-                "precision": precision,
-                "on_truncated": on_truncated,
-                **settings.to_dict(),
-            },
+            settings={**verb, "model": model, "on_truncated": on_truncated, **asked.to_dict()},
             prepare=prepare,
-            record=formats.of_tags,
-            write=formats.write_tags,
-            earlier=formats.read_tags,
+            record=event_tables.of_events if events else formats.of_tags,
+            write=event_tables.write_events if events else formats.write_tags,
+            earlier=event_tables.read_events if events else formats.read_tags,
+            pieces=event_tables.pieces if events else formats.pieces,
         )
     )
+
+
+def _tags_asked(model: str, top: int | None, threshold: float | str | None, cut: "Cut") -> "TagSettings":
+    from earmark.inference.settings import TagSettings
+
+    most, least = 5 if top is None else top, 0.0 if threshold is None else threshold
+    if isinstance(least, str):  # a file of thresholds, which must be known before the run begins
+        from earmark.inference.tagging import tag_settings
+
+        return tag_settings(model, least, cut, most)
+    return TagSettings(top=most, threshold=least, window=cut.window, hop=cut.hop)
+
+
+def _events_asked(
+    model: str, top: int | None, threshold: float | str | None, cut: "Cut", rules: list[str] | None
+) -> "EventSettings":
+    from earmark.config import ConfigError, override
+    from earmark.inference.settings import EventSettings
+
+    if top is not None:
+        raise ConfigError("--top is of tags; --events gives all events, and --threshold says of which scores")
+    given: dict[str, Any] = {"window": cut.window, "hop": cut.hop}
+    if isinstance(threshold, str):
+        given["chosen"] = _tags_asked(model, None, threshold, cut).chosen
+    elif threshold is not None:
+        given["threshold"] = threshold
+    return override(EventSettings(**given), rules or [])
+
+
+def _ready(tagger: Any, asked: "TagSettings | EventSettings", run: "Run") -> "Ready":
+    from earmark.cli.batch import Ready
+    from earmark.inference import formats
+    from earmark.inference.settings import TagSettings
+    from earmark.inference.streaming import event_items
+    from earmark.inference.tagging import tag_items
+
+    if isinstance(asked, TagSettings):
+        return Ready(
+            lambda items, pool: tag_items(items, tagger, asked, run, pool),
+            lambda record: formats.misfit_of_tags(record, asked, tagger.labels.names),
+        )
+    return Ready(lambda items, pool: event_items(items, tagger, asked, run, pool), lambda record: None)

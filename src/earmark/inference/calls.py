@@ -8,11 +8,11 @@ import numpy as np
 
 from earmark.audio import Source
 from earmark.audio.pool import Pool
-from earmark.inference.results import EmbedResult, TagResult
+from earmark.inference.results import EmbedResult, EventResult, TagResult
 from earmark.inference.settings import Run
 from earmark.inference.sources import Item, item_of
 
-Result = TypeVar("Result", bound=TagResult | EmbedResult)
+Result = TypeVar("Result", bound=TagResult | EmbedResult | EventResult)
 
 
 def is_one(sources: "Source | Iterable[Source | Item]") -> TypeGuard[Source]:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from earmark.audio import pad, windows
+from earmark.audio import Windows, pad, windows
 from earmark.inference.settings import Cut
 
 
@@ -63,26 +63,72 @@ class Cutter:
 
     def cut(self, blocks: Iterable[Float[np.ndarray, "_"]]) -> Iterator[Window]:
         """All windows of a file, in order; a window (and a row, where rows are asked for) is in memory."""
-        if self.row is None:
-            yield from self._row(0, 0, blocks)
-            return
-        for index, (start, samples) in enumerate(windows(blocks, self.row, self.hop or self.row)):
-            yield from self._row(index, start, [samples])
+        cutting = self.begin()
+        for block in blocks:
+            yield from cutting.push(block)
+        yield from cutting.flush()
 
-    def _row(self, row: int, row_start: int, blocks: Iterable[Float[np.ndarray, "_"]]) -> Iterator[Window]:
-        before: np.ndarray | None = None
-        for offset, samples in windows(blocks, self.clip, self.clip):
-            fresh = row_start + offset
-            stop = fresh + len(samples)
-            if before is not None and len(samples) < self.clip:
-                samples = np.concatenate([before[len(samples) :], samples])
-            before = samples
-            yield Window(row, row_start, stop - len(samples), fresh, stop, self._padded(samples))
+    def begin(self) -> "Cutting":
+        """The same for a file whose blocks are pushed one by one."""
+        return Cutting(self)
+
+    def heard(self, row: "RowOfWindows", start: int, samples: Float[np.ndarray, "_"]) -> Window:
+        """The next window of a row: what starts there, filled up at its front by what came before."""
+        fresh = row.start + start
+        stop = fresh + len(samples)
+        if row.before is not None and len(samples) < self.clip:
+            samples = np.concatenate([row.before[len(samples) :], samples])
+        row.before = samples
+        return Window(row.index, row.start, stop - len(samples), fresh, stop, self._padded(samples))
 
     def _padded(self, samples: Float[np.ndarray, "_"]) -> Float[np.ndarray, "_"]:
         if self.padding != "none":
             samples = pad(samples, self.clip, self.padding)
         return pad(samples, self.shortest, "zeros")
+
+
+@dataclass
+class RowOfWindows:
+    """A row that is being cut: its place, and what its last window held."""
+
+    index: int
+    start: int
+    before: np.ndarray | None = None
+
+
+class Cutting:
+    """A file that is being cut; see `Cutter`.
+
+    Example:
+        >>> cutting = Cutter(sample_rate=10, clip=20, padding="none", shortest=1, row=10, hop=5).begin()
+        >>> [(w.row, w.start) for w in cutting.push(np.zeros(18, np.float32))]
+        [(0, 0), (1, 5)]
+        >>> [(w.row, w.start, w.stop) for w in cutting.flush()]
+        [(2, 10, 18)]
+    """
+
+    def __init__(self, cutter: Cutter) -> None:
+        self._cutter = cutter
+        self._row = RowOfWindows(-1, 0) if cutter.row is not None else RowOfWindows(0, 0)
+        self._windows = Windows(cutter.row or cutter.clip, cutter.hop or cutter.row or cutter.clip)
+
+    def push(self, block: Float[np.ndarray, "_"]) -> Iterator[Window]:
+        """The windows that a block completes; they must be read to their end before the next block."""
+        return self._cut(self._windows.push(block))
+
+    def flush(self) -> Iterator[Window]:
+        """The windows at the end of the file."""
+        return self._cut(self._windows.flush())
+
+    def _cut(self, pieces: Iterator[tuple[int, Float[np.ndarray, "_"]]]) -> Iterator[Window]:
+        cutter = self._cutter
+        for start, samples in pieces:
+            if cutter.row is None:
+                yield cutter.heard(self._row, start, samples)
+                continue
+            self._row = RowOfWindows(self._row.index + 1, start)
+            for offset, part in windows([samples], cutter.clip, cutter.clip):
+                yield cutter.heard(self._row, offset, part)
 
 
 def samples_of(cut: Cut, sample_rate: int) -> tuple[int | None, int | None]:

@@ -42,7 +42,7 @@ def choose(out: Path | None, named: str | None, suffixes: dict[str, str]) -> str
     suffix = out.suffix.lower()
     if suffix not in suffixes:
         known = ", ".join(suffixes)
-        extra = "; or name it with --format" if suffixes is TAG_SUFFIXES else ""
+        extra = "; or name it with --format" if suffixes is not EMBED_SUFFIXES else ""
         raise ConfigError(f"the name {str(out)!r} does not say a format; end it in one of {known}{extra}")
     return suffixes[suffix]
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from earmark.audio import AudioError
@@ -157,14 +157,31 @@ class Batcher:
         if self._give.spacing is None:
             row.add(value, window.stop - window.fresh)
             return
-        rate = self._rate
-        centers = window.start / rate + self._give.first + self._give.spacing * np.arange(len(value))
-        kept = (centers >= window.fresh / rate) & (centers < window.stop / rate)
-        if not kept.any() and window.fresh == row.start:
-            kept[0] = True  # a sound that ends before the first center still has a frame, in its own middle
-            centers[0] = (window.fresh + window.stop) / 2 / rate
+        kept, centers = frames_of(window, self._give, len(value), self._rate)
         row.frames.append(value[kept])
         row.centers.append(centers[kept])
+
+
+def frames_of(
+    window: Window, give: Give, count: int, sample_rate: int
+) -> tuple[Bool[np.ndarray, "frame"], Float[np.ndarray, "frame"]]:
+    """Which frames of a window count, because no earlier window of its row has them, and all their centers.
+
+    Args:
+        window: what was computed.
+        give: the grid of its frames.
+        count: how many there are.
+        sample_rate: in Hz.
+
+    Returns:
+        Whether each counts; where it is, in seconds from the start of the file.
+    """
+    centers = window.start / sample_rate + give.first + (give.spacing or 0.0) * np.arange(count)
+    kept = (centers >= window.fresh / sample_rate) & (centers < window.stop / sample_rate)
+    if not kept.any() and window.fresh == window.row_start:
+        kept[0] = True  # a sound that ends before the first center still has a frame, in its own middle
+        centers[0] = (window.fresh + window.stop) / 2 / sample_rate
+    return kept, centers
 
 
 def run_through(
@@ -183,7 +200,7 @@ def run_through(
         run: batch size and what to do with truncated files.
         pool: decoder processes; None decodes in this process.
     """
-    cutter = _cutter(model, cut)
+    cutter = cutter_for(model, cut)
     batcher = Batcher(model, give, run.batch)
     under_way: deque[Outcome] = deque()
     was_training = model.training
@@ -224,7 +241,8 @@ def _next(windows: Iterator[Window], outcome: Outcome) -> Window | None:
         return None
 
 
-def _cutter(model: Hearer, cut: Cut) -> Cutter:
+def cutter_for(model: Hearer, cut: Cut) -> Cutter:
+    """What cuts files for a model."""
     row, hop = samples_of(cut, model.sample_rate)
     return Cutter(
         sample_rate=model.sample_rate,

@@ -89,6 +89,59 @@ class TagResult:
         return f"<table><caption>{html.escape(self.path)}</caption>{cells}</table>"
 
 
+@dataclass(frozen=True)
+class Event:
+    """A sound from its beginning to its end.
+
+    Attributes:
+        label: what it is.
+        onset: where it begins, in seconds.
+        offset: where it ends, in seconds.
+        peak: the highest score in it.
+        mean: the mean score in it.
+
+    Example:
+        >>> Event("Dog", 1.25, 2.0, 0.93421, 0.61)
+        Event('Dog', 1.25 - 2, 0.934)
+    """
+
+    label: str
+    onset: float
+    offset: float
+    peak: float
+    mean: float
+
+    def __repr__(self) -> str:
+        return f"Event({self.label!r}, {self.onset:g} - {self.offset:g}, {self.peak:.3g})"
+
+
+@dataclass(frozen=True, repr=False)
+class EventResult:
+    """What was heard when in one source.
+
+    Attributes:
+        path: the source, as it was given, printable.
+        seconds: its length.
+        events: by their onsets.
+        sample_rate: at which it was heard, in Hz.
+        error: why nothing was heard; None if all went well.
+
+    Example:
+        >>> EventResult("dog.wav", 2.0, (Event("Dog", 0.5, 1.25, 0.9, 0.7),), 32000)
+        dog.wav  0:02  1 event
+             0.50 -      1.25  Dog  0.90  ██████████████████
+    """
+
+    path: str
+    seconds: float
+    events: tuple[Event, ...]
+    sample_rate: int = 0
+    error: Exception | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        return "\n".join(text.event_lines(self))
+
+
 @dataclass(frozen=True, repr=False, eq=False)
 class EmbedResult:
     """The embeddings of one source.

@@ -5,7 +5,7 @@ from typing import Literal, TypedDict
 
 import numpy as np
 from jaxtyping import Float
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from earmark.config import Frozen
 from earmark.inference.thresholds import Thresholds
@@ -74,6 +74,53 @@ class TagSettings(Cut):
             ConfigError: thresholds were chosen for labels that the model does not have.
         """
         return np.full(len(names), self.threshold) if self.chosen is None else self.chosen.of(names)
+
+
+class EventSettings(Cut):
+    """What makes an event of the scores of windows or frames.
+
+    Attributes:
+        window: seconds that a score is of; None for the model's frames, where it has scores of them, and else
+            for 1.
+        hop: seconds from one score to the next; of None a quarter of a second with window None, else the
+            window.
+        threshold: an event reaches this score, 0 to 1.
+        chosen: a threshold for each label and a calibration, instead of the one threshold.
+        off_threshold: it lasts as long as scores stay at this or above; None for half of each threshold.
+        median: seconds; scores are smoothed by a median over those whose centers are within half of it.
+        min_duration: seconds; shorter events are left out.
+        min_gap: seconds; events of a label with a shorter gap between them are one.
+
+    Example:
+        >>> EventSettings(threshold=0.3, off_threshold=0.4)
+        Traceback (most recent call last):
+        earmark.config.ConfigError: off_threshold is 0.4 but threshold is 0.3; give at most the threshold
+    """
+
+    threshold: float = Field(default=0.5, ge=0, le=1)
+    chosen: Thresholds | None = None
+    off_threshold: float | None = Field(default=None, ge=0, le=1)
+    median: float = Field(default=0.0, ge=0, le=60)
+    min_duration: float = Field(default=0.0, ge=0, le=86400)
+    min_gap: float = Field(default=0.0, ge=0, le=86400)
+
+    @model_validator(mode="after")
+    def _check_events(self) -> "EventSettings":
+        if self.window is not None and self.hop is not None and self.hop > self.window:
+            raise ValueError(
+                f"hop is {self.hop} but window is {self.window}; what lies between windows is not heard, so "
+                "events need a hop of at most the window"
+            )
+        off = self.off_threshold
+        if off is not None and self.chosen is None and off > self.threshold:
+            raise ValueError(
+                f"off_threshold is {off} but threshold is {self.threshold}; give at most the threshold"
+            )
+        return self
+
+    def scores_from(self, names: tuple[str, ...]) -> Float[np.ndarray, "class"]:
+        """The score that an event of each of a model's labels reaches; see `TagSettings.scores_from`."""
+        return TagSettings(threshold=self.threshold, chosen=self.chosen).scores_from(names)
 
 
 class EmbedSettings(Cut):

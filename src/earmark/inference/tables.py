@@ -7,10 +7,10 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from earmark.audio import AudioError, displayable
 from earmark.audio.errors import one_line
@@ -21,6 +21,7 @@ from earmark.inference.results import Tag, TagResult, TagRow
 COLUMNS = ("path", "start", "end", "label", "score", "error")
 DIGITS = 6
 CHUNK_ROWS = 50_000
+Result = TypeVar("Result")
 
 
 def as_text(results: Iterable[TagResult]) -> Iterator[str]:
@@ -50,29 +51,49 @@ def rows(result: TagResult) -> Iterator[dict[str, Any]]:
         }
 
 
-def as_jsonl(results: Iterable[TagResult]) -> Iterator[str]:
+def flat(result: TagResult) -> Iterator[tuple[Any, ...]]:
+    """Rows of `COLUMNS`, None where there is nothing to say."""
+    if result.error is not None:
+        yield (result.path, None, None, None, None, reason(result.error))
+    for row in result.rows:
+        place = (row.path, round(row.start, DIGITS), round(row.end, DIGITS))
+        for tag in row.tags:
+            yield (*place, tag.label, round(tag.score, DIGITS), None)
+        if not row.tags:
+            yield (*place, None, None, None)
+
+
+def as_jsonl(
+    results: Iterable[Result], rows_of: Callable[[Result], Iterator[dict[str, Any]]] = rows
+) -> Iterator[str]:
     """One JSON row a line."""
     for result in results:
-        yield "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(result))
+        yield "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows_of(result))
 
 
-def as_json(results: Iterable[TagResult]) -> Iterator[str]:
+def as_json(
+    results: Iterable[Result], rows_of: Callable[[Result], Iterator[dict[str, Any]]] = rows
+) -> Iterator[str]:
     """One JSON array of rows."""
     before = "[\n"
     for result in results:
-        for row in rows(result):
+        for row in rows_of(result):
             yield before + json.dumps(row, ensure_ascii=False)
             before = ",\n"
     yield "[]\n" if before == "[\n" else "\n]\n"
 
 
-def as_csv(results: Iterable[TagResult]) -> Iterator[str]:
+def as_csv(
+    results: Iterable[Result],
+    columns: tuple[str, ...] = COLUMNS,
+    lines_of: Callable[[Result], Iterator[tuple[Any, ...]]] = flat,
+) -> Iterator[str]:
     """One line for each path, range and tag; a range without tags has a line without label."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(columns)
     for result in results:
-        writer.writerows(flat(result))
+        writer.writerows(lines_of(result))
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()
@@ -92,18 +113,6 @@ def as_audacity(results: Iterable[TagResult], single: bool) -> Iterator[str]:
             for row in result.rows
             for tag in row.tags
         )
-
-
-def flat(result: TagResult) -> Iterator[tuple[Any, ...]]:
-    """Rows of `COLUMNS`, None where there is nothing to say."""
-    if result.error is not None:
-        yield (result.path, None, None, None, None, reason(result.error))
-    for row in result.rows:
-        place = (row.path, round(row.start, DIGITS), round(row.end, DIGITS))
-        for tag in row.tags:
-            yield (*place, tag.label, round(tag.score, DIGITS), None)
-        if not row.tags:
-            yield (*place, None, None, None)
 
 
 def write_parquet(file: BinaryIO, results: Iterable[TagResult]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from earmark.audio.errors import one_line
 
 if TYPE_CHECKING:
-    from earmark.inference.results import Tag, TagResult
+    from earmark.inference.results import EventResult, TagResult
 
 BAR = 20
 EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -16,8 +16,7 @@ EIGHTHS = " ▏▎▍▌▋▊▉"
 def lines(result: "TagResult") -> Iterator[str]:
     """The lines for one file: its name and length, then aligned tags with a bar for each probability."""
     if result.error is not None:
-        reason = getattr(result.error, "reason", str(result.error))
-        yield f"{one_line(result.path)}  error: {one_line(reason)}"
+        yield _failure(result.path, result.error)
         return
     yield f"{one_line(result.path)}  {clock(result.seconds)}"
     labels = [tag.label for row in result.rows for tag in row.tags]
@@ -29,12 +28,28 @@ def lines(result: "TagResult") -> Iterator[str]:
         if not row.tags:
             yield f"  {text:<{indent}}(no tag)".rstrip()
         for index, tag in enumerate(row.tags):
-            yield f"  {text if index == 0 else '':<{indent}}{_tag(tag, width)}"
+            yield f"  {text if index == 0 else '':<{indent}}{_scored(tag.label, tag.score, width)}"
 
 
-def _tag(tag: "Tag", width: int) -> str:
-    label = one_line(tag.label)
-    return f"{label}{' ' * (width - cells(label))}  {tag.score:.2f}  {bar(tag.score)}".rstrip()
+def event_lines(result: "EventResult") -> Iterator[str]:
+    """The lines for one file: its name and length, then its events with a bar for the peak of each."""
+    if result.error is not None:
+        yield _failure(result.path, result.error)
+        return
+    count = f"{len(result.events) or 'no'} event{'' if len(result.events) == 1 else 's'}"
+    yield f"{one_line(result.path)}  {clock(result.seconds)}  {count}"
+    width = max((cells(one_line(event.label)) for event in result.events), default=0)
+    for event in result.events:
+        yield f"  {event.onset:7.2f} - {event.offset:9.2f}  {_scored(event.label, event.peak, width)}"
+
+
+def _failure(path: str, error: Exception) -> str:
+    return f"{one_line(path)}  error: {one_line(getattr(error, 'reason', str(error)))}"
+
+
+def _scored(label: str, score: float, width: int) -> str:
+    label = one_line(label)
+    return f"{label}{' ' * (width - cells(label))}  {score:.2f}  {bar(score)}".rstrip()
 
 
 def bar(score: float) -> str:

@@ -210,6 +210,24 @@ class Tagger(nn.Module):
             )
         return self.head(encoding)
 
+    @property
+    def has_frame_scores(self) -> bool:
+        """Whether its head scores each encoded frame, besides the clip."""
+        return hasattr(self.head, "frame_probabilities")
+
+    def frame_probabilities(
+        self, waveform: Float[Tensor, "batch sample"]
+    ) -> Float[Tensor, "batch frame class"]:
+        """What is heard when: the probability of each label in each encoded frame.
+
+        Raises:
+            ValueError: the head does not score frames.
+        """
+        scores = getattr(self.head, "frame_probabilities", None)
+        if scores is None:
+            raise ValueError("the head of this model does not score frames; score windows, by `forward`")
+        return scores(self.encode(waveform).frames)
+
     def probabilities(self, logits: Float[Tensor, "*batch class"]) -> Float[Tensor, "*batch class"]:
         """Softmax where one label excludes the others, a sigmoid for each where not."""
         return logits.softmax(dim=-1) if self.labels.exclusive else logits.sigmoid()
