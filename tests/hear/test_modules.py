@@ -24,7 +24,7 @@ from earmark.models.catalog import BY_NAME
 NAMES = sorted(
     path.stem
     for path in (Path(earmark.__file__).parent / "hear").glob("*.py")
-    if "get_timestamp_embeddings = module(" in path.read_text()
+    if "\nload_model, get_scene_embeddings, get_timestamp_embeddings = module(" in path.read_text()
 )
 LABELS = LabelSet(names=("a", "b", "c"))
 PASST = TaggerConfig(

@@ -44,7 +44,7 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(tones: Path, patchout:
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_before_the_step(tones: Path, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"(nan|inf).*not applied; its clips are \d-\d-A"):
+    with pytest.raises(TrainingError, match=r"(nan|inf).*not applied; its clips are .*/\d-\d-A"):
         train(TINY.replace(optimizer=AdamW(lr=1e25), averaging=None), tones, tmp_path / "run")
     assert not (tmp_path / "run" / "model.safetensors").exists()
 

@@ -72,8 +72,8 @@ def band_filters(n_filters: int, kernel: int) -> Float[Tensor, "filter 1 kernel"
     Example:
         >>> filters = band_filters(40, 128)
         >>> peaks = torch.fft.rfft(filters[:, 0]).abs().argmax(dim=1) * 16000 // 128
-        >>> peaks[[0, 20, 39]].tolist()
-        [125, 1875, 7125]
+        >>> peaks[[10, 20, 39]].tolist()
+        [750, 1875, 7125]
     """
     low, high = (2595 * math.log10(1 + hz / 700) for hz in (60.0, 7600.0))
     edges = 700 * (10 ** (torch.linspace(low, high, n_filters + 2) / 2595) - 1) / 16000

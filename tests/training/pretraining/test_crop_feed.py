@@ -160,7 +160,7 @@ def test_a_recipe_that_cannot_be_computed_is_a_sentence(change: dict[str, object
         RECIPE.replace(**change)
 
 
-@pytest.mark.parametrize("name", PRETRAINING)
+@pytest.mark.parametrize("name", [name for name in PRETRAINING if name.startswith("dbert")])
 def test_a_named_recipe_is_plain_data_and_can_be_built(name: str) -> None:
     recipe = PRETRAINING[name]
     assert PretrainRecipe.from_json(recipe.to_json()) == recipe

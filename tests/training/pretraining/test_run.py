@@ -189,9 +189,11 @@ def test_a_run_does_not_go_on_with_recordings_of_other_folders(
     sounds: Path, whole: Path, tmp_path: Path
 ) -> None:
     """Many corpora call their files alike in each folder of a speaker."""
-    shutil.copytree(whole, tmp_path / "run")
+    pretrain(TINY, sounds, tmp_path / "run", Settings(save_steps=5))
+    (tmp_path / "run" / "model.safetensors").unlink()
     shutil.copytree(sounds, tmp_path / "moved")
     pretrain(TINY, tmp_path / "moved", tmp_path / "run", Settings(resume=True))
+    assert result(tmp_path / "run") == result(whole)
     (tmp_path / "run" / "model.safetensors").unlink()
     shutil.copytree(sounds, tmp_path / "other")
     (tmp_path / "other" / "kind1").rename(tmp_path / "other" / "another kind1")
