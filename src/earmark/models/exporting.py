@@ -40,9 +40,7 @@ def export_published(model: Tagger, out: str | os.PathLike[str]) -> str:
     try:
         family, held = published_file(model)
     except ValueError as error:
-        raise ConfigError(
-            f"{error}; a checkpoint of earmark's own is what `earmark average` and runs write"
-        ) from None
+        raise ConfigError(f"{error}; it can only be kept as a checkpoint of earmark's own") from None
     with commit(path) as file:
         torch.save(_plain(held), file)
     return family
