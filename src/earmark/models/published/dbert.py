@@ -173,7 +173,8 @@ def published_file(tagger: Tagger) -> dict[str, str | dict[str, Tensor]]:
     if encoder.first_norm != "channel":
         raise ValueError(
             "audio_dbert evens out each channel by itself behind the first convolution; first_norm is "
-            f'"{encoder.first_norm}", and the model would say something else there'
+            f'"{encoder.first_norm}", and the model would say something else there; pretrain with '
+            "model.encoder.first_norm=channel for that"
         )
     if encoder.clusters is None or not encoder.weight_norm:
         raise ValueError(
