@@ -6,10 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from earmark.config import ConfigError
-from earmark.encoders import Encoding
-from earmark.hear.embedder import Sounds, Vectors
-from earmark.hear.windows import PER_SECOND, n_centers
+from earmark.hear.embedder import Sounds
+from earmark.hear.windows import center_times
+from earmark.inference.embedding import what_to_give
+from earmark.inference.pipeline import Give
+from earmark.inference.settings import EmbedSettings
 from earmark.models import Tagger
 
 
@@ -22,36 +23,27 @@ class Sampled:
     """
 
     def __init__(self, model: Tagger, layer: int | None = None) -> None:
-        self.model, self.layer = model, layer
-        encoder = model.config.encoder
-        if layer is not None and not -len(encoder.layers) <= layer < len(encoder.layers):
-            n = len(encoder.layers)
-            raise ConfigError(f"layer is {layer} but the encoder has {n}; give {-n} to {n - 1}")
-        grid = encoder if layer is None else encoder.layers[layer]
-        frontend = model.config.frontend
-        self.scene_size, self.timestamp_size = grid.dim, grid.frame_dim
-        self.spacing = grid.frame_stride * frontend.frame_seconds
-        self.first = frontend.first_frame_seconds + grid.first_frame * frontend.frame_seconds
+        self.model = model
+        self.clips = what_to_give(model, EmbedSettings(layer=layer))
+        self.frames = what_to_give(model, EmbedSettings(level="frame", layer=layer))
+        self.scene_size, self.timestamp_size = self.clips.dim, self.frames.dim
+        self.spacing, self.first = self.frames.spacing or 0.0, self.frames.first
         self.clip = round(model.clip_seconds * model.sample_rate)
 
     def scenes(self, audio: Sounds, batch: int) -> Float[Tensor, "sound dim"]:
         """The mean of the summaries of clips, each counted by how much of it is new."""
         total = audio.new_zeros(len(audio), self.scene_size, dtype=torch.float64)
         for start, fresh, part in self._clips(audio):
-            found = torch.cat([self._summary(some) for some in part.split(batch)])
+            found = self._given(self.clips, part, batch)
             total += (part.shape[1] - (fresh - start)) * found.double()
         return (total / audio.shape[1]).float()
 
-    def _summary(self, waveform: Sounds) -> Vectors:
-        waveform = self.model.padded(waveform)
-        return self.model.summarize(waveform) if self.layer is None else self._encode(waveform).summary
-
-    def _encode(self, waveform: Sounds) -> Encoding:
-        return self.model.encode(waveform, self.layer)
+    def _given(self, what: Give, part: Sounds, batch: int) -> Float[Tensor, "sound *dim"]:
+        return torch.cat([what.compute(self.model.padded(some)) for some in part.split(batch)])
 
     def times(self, n_samples: int) -> list[float]:
         """From 0 on, one each 50 ms."""
-        return [place / PER_SECOND for place in range(n_centers(n_samples, self.model.sample_rate))]
+        return center_times(n_samples, self.model.sample_rate)
 
     def timestamps(self, audio: Sounds, batch: int) -> Float[Tensor, "sound time dim"]:
         """At each point in time the frame whose center is nearest; beyond the last center, the last."""
@@ -59,7 +51,7 @@ class Sampled:
         times = torch.tensor(self.times(audio.shape[1]), dtype=torch.float64, device=audio.device)
         found = audio.new_empty(len(audio), len(times), self.timestamp_size)
         for start, fresh, part in self._clips(audio):
-            frames = torch.cat([self._encode(self.model.padded(some)).frames for some in part.split(batch)])
+            frames = self._given(self.frames, part, batch)
             stop = start + part.shape[1]
             here = (times >= fresh / rate) & ((times < stop / rate) | (stop == audio.shape[1]))
             if not bool(here.any()):

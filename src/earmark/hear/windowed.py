@@ -6,7 +6,7 @@ from torch import Tensor
 
 from earmark.config import ConfigError
 from earmark.hear.embedder import Sounds, Vectors
-from earmark.hear.windows import PER_SECOND, Centered, centers, n_centers
+from earmark.hear.windows import Centered, center_times, centers
 from earmark.models import Tagger
 
 MODES = ("all", "embedding", "logits")
@@ -75,7 +75,7 @@ class Windowed:
 
     def times(self, n_samples: int) -> list[float]:
         """From 0 on, one each 50 ms."""
-        return [place / PER_SECOND for place in range(n_centers(n_samples, self.model.sample_rate))]
+        return center_times(n_samples, self.model.sample_rate)
 
     def timestamps(self, audio: Sounds, batch: int) -> Float[Tensor, "sound time dim"]:
         """Around each point in time: all lengths of windows, then the front end's frames."""

@@ -31,6 +31,16 @@ def centers(n_samples: int, sample_rate: int) -> Int64[Tensor, "time"]:
     return (places * sample_rate + PER_SECOND // 2) // PER_SECOND
 
 
+def center_times(n_samples: int, sample_rate: int) -> list[float]:
+    """The points in time, in seconds.
+
+    Example:
+        >>> center_times(3200, 32000)
+        [0.0, 0.05, 0.1]
+    """
+    return [place / PER_SECOND for place in range(n_centers(n_samples, sample_rate))]
+
+
 def mirrored(index: Int64[Tensor, "*n"], n_samples: int) -> Int64[Tensor, "*n"]:
     """Places beyond the ends of a clip as places in it: it is reflected at its first and last sample, again
     and again.
