@@ -27,9 +27,9 @@ from earmark.cli.allocator import keep_memory
 from earmark.data import Folder
 from earmark.recipes import RECIPES
 from earmark.training import Recipe, Settings
+from earmark.training.carrying_out import read_split
 from earmark.training.distributing.world import World
 from earmark.training.run import Run
-from earmark.training.supervised.front_door import read_split
 
 PHASES = ("feeding", "front end", "augmentation", "forward", "backward", "optimizer", "rest")
 OUTSIDE = (("feeding", "rest"), ("feeding", "rest", "augmentation"))

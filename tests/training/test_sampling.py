@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from earmark.config import ConfigError
+from earmark.training.distributing.shares import rank_share
 from earmark.training.supervised.sampling import (
     Balanced,
     SamplingConfig,
@@ -17,7 +18,6 @@ from earmark.training.supervised.sampling import (
     draw_again,
     draw_once,
     epoch_order,
-    rank_share,
 )
 
 LABELS = [[0]] * 30 + [[1]] * 6 + [[0, 1]] * 3 + [[]]

@@ -4,8 +4,12 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+import numpy as np
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from earmark.training.distributing.shares import rank_share
+from earmark.training.distributing.world import World
 
 MOST_SHARES = 8
 """A batch that is cut into more shares has its own draws in each: each would draw the whole batch's."""
@@ -23,6 +27,18 @@ class Share(NamedTuple):
     start: int
     clips: int
     total: int
+
+
+def own_share(clips: int, total: int, world: World) -> Share:
+    """This process's share of a batch, which `rank_share` cut.
+
+    Args:
+        clips: how many it has, one at least.
+        total: clips of the batch.
+        world: who takes part.
+    """
+    first = int(rank_share(np.arange(total), world.rank, world.size)[0])
+    return Share(first, clips, total)
 
 
 class SharedDropout(nn.Dropout):

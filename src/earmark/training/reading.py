@@ -8,8 +8,8 @@ from jaxtyping import Int64
 from torch.utils.data import DataLoader, Dataset
 
 from earmark.audio import AudioError
+from earmark.training.distributing.shares import rank_share
 from earmark.training.settings import Settings, TrainingError
-from earmark.training.supervised.sampling import rank_share
 
 TRIES = 20
 HANG_SECONDS = 600.0

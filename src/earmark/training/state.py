@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from earmark.data import Clip
@@ -36,7 +37,17 @@ class State(NamedTuple):
 
     def part(self, name: str) -> dict[str, Tensor]:
         """The tensors whose names begin with `name.`, without that."""
-        return {key[len(name) + 1 :]: t for key, t in self.tensors.items() if key.startswith(f"{name}.")}
+        return part_of(self.tensors, name)
+
+
+def part_of(tensors: Mapping[str, Shaped[Tensor, "..."]], name: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with `name.`, without that.
+
+    Example:
+        >>> part_of({"a.x": torch.ones(1), "ab.y": torch.ones(2)}, "a")
+        {'x': tensor([1.])}
+    """
+    return {key[len(name) + 1 :]: tensor for key, tensor in tensors.items() if key.startswith(f"{name}.")}
 
 
 def fingerprint(clips: Iterable[Clip]) -> str:

@@ -7,9 +7,9 @@ import torch
 from tiny_dbert import ENCODER, OBJECTIVE, SEEDING, Terms, crops, learner
 
 from earmark.encoders.clusters import Clusters
+from earmark.training.distributing.shares import rank_share
 from earmark.training.distributing.world import World, world
 from earmark.training.pretraining import Crops, Generation, PretrainLearner, Reassign
-from earmark.training.supervised.sampling import rank_share
 
 CONFIG = ENCODER.replace(clusters=Clusters(summary=(4,), conv=(5, 7), output=(6,)))
 TERMS = Terms(

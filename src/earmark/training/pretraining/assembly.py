@@ -15,6 +15,7 @@ from earmark.training.distributing.world import World
 from earmark.training.learning import Parts
 from earmark.training.optimizing.averaging import WeightAverage
 from earmark.training.optimizing.optimizer import train_mode
+from earmark.training.precision import Precision
 from earmark.training.pretraining.feed import CropFeed
 from earmark.training.pretraining.guessing import Student
 from earmark.training.pretraining.learner import PretrainLearner, guesser_of
@@ -24,7 +25,6 @@ from earmark.training.pretraining.patches.description import MaskedPatches
 from earmark.training.pretraining.patches.guesser import patch_guesser
 from earmark.training.pretraining.patches.learner import MaskedLearner, Pupil
 from earmark.training.pretraining.recipe import PretrainRecipe
-from earmark.training.pretraining.terms import Precision
 from earmark.training.reading import Place
 from earmark.training.settings import Settings
 from earmark.training.supervised.materials import sounds_of

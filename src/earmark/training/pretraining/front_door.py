@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from earmark.models import Tagger
+from earmark.training.carrying_out import carried_out
 from earmark.training.pretraining.assembly import pretraining_parts
 from earmark.training.pretraining.recipe import PretrainRecipe
 from earmark.training.settings import Settings
-from earmark.training.supervised.front_door import carried_out
 
 
 def pretrain(

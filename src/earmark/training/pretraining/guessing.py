@@ -14,6 +14,7 @@ from earmark.training.distributing.world import World
 from earmark.training.dropping import MOST_SHARES, Share, hearing, share_dropout
 from earmark.training.learning import Outcome
 from earmark.training.optimizing.changing import attempted, change
+from earmark.training.precision import Precision, autocast
 from earmark.training.pretraining.discrimination import (
     Counts,
     Guesses,
@@ -27,9 +28,7 @@ from earmark.training.pretraining.features import LOCATIONS, Location, Sound
 from earmark.training.pretraining.game import real_losses, unmasked_centroids
 from earmark.training.pretraining.guesser import Centroids, Guesser, Said
 from earmark.training.pretraining.objective import ClusterGuessing
-from earmark.training.pretraining.terms import Precision
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 Chances = dict[str, Float[Tensor, "_"]] | None
 
 
@@ -110,7 +109,8 @@ class StudentLearner:
         clip_norm: float | None = None,
     ) -> None:
         self.student, self.objective, self.heads, self.world = student, objective, heads, world
-        self.precision, self.clip_norm = precision, clip_norm
+        self.precision: Precision = precision
+        self.clip_norm = clip_norm
         share_dropout(student.guesser)
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=precision == "fp16")
 
@@ -176,9 +176,7 @@ class StudentLearner:
         draw, alike = drawn
         torch.manual_seed(draw)
         share = part.share if alike and part.share is not None else Share(0, 1, 1)
-        kind, dtype = self.world.device.type, DTYPES[self.precision]
-        autocast = torch.autocast(kind, dtype=dtype, enabled=self.precision != "fp32")
-        with autocast, hearing(self.student.guesser, share):
+        with autocast(self.world.device, self.precision), hearing(self.student.guesser, share):
             return self.student.called(part.sound.waveform, part.hidden, part.sound.lengths, centroids)
 
     def _guesses(self, part: Task, said: Similarities) -> dict[str, Guesses]:

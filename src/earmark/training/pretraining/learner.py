@@ -2,7 +2,6 @@
 
 from typing import Protocol, runtime_checkable
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -11,14 +10,15 @@ from earmark.config import ConfigError
 from earmark.encoders.dbert import DBERTEncoder
 from earmark.models import Tagger
 from earmark.training.distributing.world import World
-from earmark.training.dropping import Share
+from earmark.training.dropping import own_share
 from earmark.training.learning import Outcome, Tensors
+from earmark.training.precision import autocast
 from earmark.training.pretraining.batch import Crops
 from earmark.training.pretraining.features import Location, Sound, valid_frames
 from earmark.training.pretraining.game import passed_centroids
 from earmark.training.pretraining.generation import Generated
 from earmark.training.pretraining.guesser import Centroids, Guesser
-from earmark.training.pretraining.guessing import DTYPES, Student, StudentLearner, Task
+from earmark.training.pretraining.guessing import Student, StudentLearner, Task
 from earmark.training.pretraining.health import CollapseDetector, spreads
 from earmark.training.pretraining.masking import span_masks
 from earmark.training.pretraining.objective import ClusterGuessing
@@ -26,7 +26,7 @@ from earmark.training.pretraining.targets import Heard, Kept, Targets
 from earmark.training.pretraining.terms import StepTerms
 from earmark.training.randomness import generator
 from earmark.training.settings import TrainingError
-from earmark.training.supervised.sampling import rank_share
+from earmark.training.state import part_of
 
 WATCHED = ("summary", "output")
 """Locations whose vectors must not become all the same; those of the convolutions do not by themselves."""
@@ -142,12 +142,8 @@ class PretrainLearner:
     @torch.no_grad()
     def restore(self, state: Tensors) -> None:
         """Stand where a state stands."""
-
-        def part(name: str) -> Kept:
-            return {key[len(name) + 1 :]: t for key, t in state.items() if key.startswith(f"{name}.")}
-
-        self.targets.restore(part)
-        kept = part("student")
+        self.targets.restore(lambda name: part_of(state, name))
+        kept = part_of(state, "student")
         self.updates = int(kept["counters"])
         if self.detector is not None:
             self.detector.restore(kept["health"])
@@ -161,7 +157,7 @@ class PretrainLearner:
             waveform = self.model.frontend(batch.waveform.to(device, non_blocking=True))
         valid = self._valid(batch)
         sound = Sound(waveform, None if bool(valid.all()) else valid.to(device))
-        with torch.autocast(device.type, dtype=DTYPES[precision], enabled=precision != "fp32"):
+        with autocast(device, precision):
             return self.targets.hear(sound, micro_batch)
 
     def _valid(self, batch: Crops) -> Tensor:
@@ -181,8 +177,7 @@ class PretrainLearner:
             return _nothing(sound, valid.shape[1], generated)
         hidden = span_masks(self.objective.mask, valid, self.terms.seed, where, batch.places)
         on_device = [torch.from_numpy(one).to(self.world.device) for one in (hidden, valid)]
-        first = int(rank_share(np.arange(batch.total), self.world.rank, self.world.size)[0])
-        share = Share(first, len(batch.clips), batch.total)
+        share = own_share(len(batch.clips), batch.total, self.world)
         return Task(sound, on_device[0], on_device[1], generated.clusters, share)
 
     def _guess(self, task: Task, heard: Heard, where: tuple[int, int], micro_batch: int | None) -> Outcome:

@@ -1,8 +1,8 @@
 """What a recipe says of the steps of any pretraining."""
 
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-Precision = Literal["fp32", "bf16", "fp16"]
+from earmark.training.precision import Precision
 
 
 @runtime_checkable

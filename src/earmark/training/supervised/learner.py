@@ -15,6 +15,7 @@ from earmark.training.distributing.network import accumulating, averages_gradien
 from earmark.training.distributing.world import World, standing_in
 from earmark.training.dropping import MOST_SHARES, Share, hearing, share_dropout
 from earmark.training.learning import Outcome, Tensors
+from earmark.training.precision import autocast
 from earmark.training.randomness import clip_generators, generator
 from earmark.training.supervised.distillation import Teacher
 from earmark.training.supervised.feed import Batch
@@ -141,7 +142,7 @@ class Learner:
             )
         if stream:
             torch.manual_seed(once + stream)
-        with torch.autocast(device.type, dtype=_DTYPES[recipe.precision], enabled=recipe.precision != "fp32"):
+        with autocast(device, recipe.precision):
             logits = self.network(features)
         exclusive = self.model.labels.exclusive and not recipe.binary
         return clip_losses(logits.float(), targets, known, exclusive, recipe.label_smoothing)
@@ -163,9 +164,6 @@ class Learner:
             for parameter in self.model.parameters():
                 if parameter.grad is not None:
                     parameter.grad.mul_(most / norm)
-
-
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def _parts(batch: Batch, size: int | None, processes: int) -> Iterator[Batch]:

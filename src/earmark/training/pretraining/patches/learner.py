@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
@@ -12,11 +11,11 @@ from torch import Tensor, nn
 from earmark.models import Tagger
 from earmark.training.distributing.network import accumulating, averages_gradients
 from earmark.training.distributing.world import World
-from earmark.training.dropping import MOST_SHARES, Share, hearing, share_dropout
+from earmark.training.dropping import MOST_SHARES, Share, hearing, own_share, share_dropout
 from earmark.training.learning import Outcome
 from earmark.training.optimizing.changing import attempted, change
+from earmark.training.precision import autocast
 from earmark.training.pretraining.batch import Crops
-from earmark.training.pretraining.guessing import DTYPES
 from earmark.training.pretraining.health import CollapseDetector, perplexity
 from earmark.training.pretraining.patches.description import MaskedPatches
 from earmark.training.pretraining.patches.guesser import PatchGuesser
@@ -27,7 +26,7 @@ from earmark.training.pretraining.standardize import RunningMoments
 from earmark.training.pretraining.terms import StepTerms
 from earmark.training.randomness import generator
 from earmark.training.settings import TrainingError
-from earmark.training.supervised.sampling import rank_share
+from earmark.training.state import part_of
 
 REMEDY = "take a smaller rate, or hide less; or allow it by objective.collapse"
 
@@ -140,15 +139,11 @@ class MaskedLearner:
 
     def restore(self, state: Mapping[str, Shaped[Tensor, "..."]]) -> None:
         """Stand where a state stands."""
-
-        def part(name: str) -> dict[str, Tensor]:
-            return {key[len(name) + 1 :]: t for key, t in state.items() if key.startswith(f"{name}.")}
-
-        self.pupil.guesser.load_state_dict(self.pupil.guesser.state_dict() | part("decoder"))
+        self.pupil.guesser.load_state_dict(self.pupil.guesser.state_dict() | part_of(state, "decoder"))
         if self.detector is not None:
             self.detector.restore(state["health"])
         if self.codebook is not None:
-            self.codebook.restore(part("codebook"))
+            self.codebook.restore(part_of(state, "codebook"))
 
     @torch.no_grad()
     def features(self, batch: Crops, once: int) -> Float[Tensor, "batch band frame"]:
@@ -183,8 +178,7 @@ class MaskedLearner:
             clusters = self.codebook.clusters(targets)
         share = None
         if batch.clips:
-            first = int(rank_share(np.arange(batch.total), self.world.rank, self.world.size)[0])
-            share = Share(first, len(batch.clips), batch.total)
+            share = own_share(len(batch.clips), batch.total, self.world)
         counted = unheard(heard, valid, self.config)
         return Task(features, heard, targets, counted, sounding, clusters, share)
 
@@ -232,9 +226,7 @@ class MaskedLearner:
         torch.manual_seed(once + stream)
         self.draws.manual_seed(once)
         share = part.share if alike and part.share is not None else Share(0, 1, 1)
-        kind, precision = self.world.device.type, self.terms.precision
-        autocast = torch.autocast(kind, dtype=DTYPES[precision], enabled=precision != "fp32")
-        with autocast, hearing(self.pupil.guesser, share):
+        with autocast(self.world.device, self.terms.precision), hearing(self.pupil.guesser, share):
             said = self.pupil.called(part.features, part.heard)
         return said.patches, said.summary.detach().float()
 
