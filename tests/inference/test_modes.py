@@ -1,5 +1,7 @@
 """What `embed` can give: embeddings, logits, both, and what a layer hears."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from earmark.config import ConfigError
 from earmark.encoders import PaSST
 from earmark.frontends import KaldiFbank
 from earmark.inference.embedding import embed
+from earmark.inference.settings import Pooling
 from earmark.inference.tagging import tag
 from earmark.labels import LabelSet
 from earmark.models import TaggerConfig

@@ -36,7 +36,7 @@ def embed(
         level: a vector for each file or window (clip), or for each frame that the model encodes (frame).
         mode: the embedding, the logits, or the logits followed by the embedding (all).
         layer: embed with this layer of the encoder, from 0, or from -1 backwards; its end if not given. Given
-            several times, they stand behind one another in each vector; bands (of the front end) and end, too.
+            several times, they stand behind one another; bands (of the front end) and end may be among them.
         pool: how frames become a vector: as the model does it, by their mean or their mean and deviation.
         model: a name, a checkpoint file, a training run's folder, or several of them with commas between.
         window: seconds; a vector for each stretch of this length, instead of one for the file.

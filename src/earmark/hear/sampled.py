@@ -11,7 +11,7 @@ from earmark.hear.embedder import Sounds
 from earmark.hear.windows import center_times
 from earmark.inference.giving import what_to_give
 from earmark.inference.pipeline import Give
-from earmark.inference.settings import EmbedSettings, Place, Pool
+from earmark.inference.settings import EmbedSettings, Place, Pooling
 from earmark.models import Tagger
 
 
@@ -20,13 +20,13 @@ class Sampled:
 
     Args:
         model: any whose encoder gives frames.
-        layer: of the encoder, counted from 0, or from -1 backwards; None for its end.  Several, "bands" (of the
-            front end) and "end" among them, stand behind one another.
+        layer: of the encoder, counted from 0, or from -1 backwards; None for its end.  Several, "bands" (of
+            the front end) and "end" among them, stand behind one another.
         pool: how a scene's frames become one vector: as the model sums them up, "mean" or "mean+deviation".
     """
 
     def __init__(
-        self, model: Tagger, layer: int | Sequence[Place] | None = None, pool: Pool = "summary"
+        self, model: Tagger, layer: int | Sequence[Place] | None = None, pool: Pooling = "summary"
     ) -> None:
         self.model = model
         chosen = layer if layer is None or isinstance(layer, int) else tuple(layer)

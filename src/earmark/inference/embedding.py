@@ -11,7 +11,7 @@ from earmark.inference.calls import first, is_one, many, with_pool
 from earmark.inference.giving import what_to_give
 from earmark.inference.pipeline import Give, Hearer, Outcome, place, run_through
 from earmark.inference.results import EmbedResult
-from earmark.inference.settings import EmbedOptions, EmbedSettings, Place, Pool, Run, RunOptions
+from earmark.inference.settings import EmbedOptions, EmbedSettings, Place, Pooling, Run, RunOptions
 from earmark.inference.sources import Item, item_of
 from earmark.inference.tagging import Model, Sources
 from earmark.models.zoo import load
@@ -44,7 +44,7 @@ def embed(
     level: Literal["clip", "frame"] = "clip",
     mode: Literal["embedding", "logits", "all"] = "embedding",
     layer: int | Sequence[Place] | None = None,
-    pool: Pool = "summary",
+    pool: Pooling = "summary",
     window: float | None = None,
     hop: float | None = None,
     **run: Unpack[RunOptions],
@@ -58,8 +58,8 @@ def embed(
             for each encoded frame, centered on its time.
         mode: "embedding", "logits", or both in one vector, logits first ("all"), as hear21passt has it.
         layer: embed with what this layer of the encoder gives, counted from 0, or from -1 backwards; None for
-            the encoder's end.  Several stand behind one another in a clip's vector, "bands" (those of the front
-            end) and "end" may be among them; each is a pass of its own as far as that layer.
+            the encoder's end.  Several stand behind one another in a clip's vector, "bands" (of the front end)
+            and "end" may be among them; each is a pass of its own as far as that layer.
         pool: how a clip's frames become one vector: as the model sums them up ("summary"), their "mean" over
             time, or "mean+deviation".
         window: seconds of audio in a row; None for one row that holds the whole source.

@@ -10,7 +10,7 @@ from earmark.config import ConfigError
 from earmark.encoders import Encoding
 from earmark.encoders.encoding import Layer
 from earmark.inference.pipeline import Give, Hearer, Values, Waveform
-from earmark.inference.settings import EmbedSettings, Place, Pool
+from earmark.inference.settings import EmbedSettings, Place, Pooling
 from earmark.models import Tagger
 from earmark.models.ensemble import Ensemble
 
@@ -72,7 +72,7 @@ def _tap(model: Tagger, place: Place) -> Tap:
     return Tap(place, encoder.layers[place])
 
 
-def _clips(model: Tagger, taps: list[Tap], pool: Pool) -> Give:
+def _clips(model: Tagger, taps: list[Tap], pool: Pooling) -> Give:
     """All places in one vector, in the order that they were asked for."""
 
     def compute(waveform: Waveform) -> Values:
@@ -86,7 +86,7 @@ def _clips(model: Tagger, taps: list[Tap], pool: Pool) -> Give:
     )
 
 
-def pooled(encoding: Encoding, pool: Pool) -> Float[Tensor, "batch dim"]:
+def pooled(encoding: Encoding, pool: Pooling) -> Float[Tensor, "batch dim"]:
     """One vector for each clip.
 
     Example:

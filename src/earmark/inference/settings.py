@@ -14,7 +14,7 @@ from earmark.inference.thresholds import Thresholds
 MOST_SECONDS = 7 * 86400
 
 Place = int | Literal["bands", "end"]
-Pool = Literal["summary", "mean", "mean+deviation"]
+Pooling = Literal["summary", "mean", "mean+deviation"]
 
 
 class Cut(Frozen):
@@ -146,7 +146,7 @@ class EmbedSettings(Cut):
     level: Literal["clip", "frame"] = "clip"
     mode: Literal["embedding", "logits", "all"] = "embedding"
     layer: int | tuple[Place, ...] | None = None
-    pool: Pool = "summary"
+    pool: Pooling = "summary"
 
     @model_validator(mode="after")
     def _check_mode(self) -> "EmbedSettings":
@@ -160,7 +160,7 @@ class EmbedSettings(Cut):
             raise ValueError(f"layer is {self.layer}; give one layer or more, each once")
         if self.level == "frame" and (len(self.places) > 1 or self.pool != "summary"):
             raise ValueError(
-                "level is 'frame', but layers have frames of their own lengths, and a pool is of whole clips; "
+                "level is 'frame', but layers have frames of their own lengths, and a pool is of clips; "
                 "give one layer and no pool, or take level 'clip'"
             )
         return self
@@ -230,6 +230,6 @@ class EmbedOptions(RunOptions, total=False):
     level: Literal["clip", "frame"]
     mode: Literal["embedding", "logits", "all"]
     layer: int | Sequence[Place] | None
-    pool: Pool
+    pool: Pooling
     window: float | None
     hop: float | None
