@@ -47,7 +47,7 @@ def test_a_layer_gives_its_own_width_and_grid() -> None:
 @torch.inference_mode()
 def test_several_layers_stand_behind_one_another_each_as_it_is_alone() -> None:
     model = make_model()
-    for pool in ("summary", "mean", "mean+deviation"):
+    for pool in get_args(Pooling):
         alone = [embed(SOUND, model=model, layer=[place], pool=pool) for place in ("bands", 0, "end")]
         several = embed(SOUND, model=model, layer=["bands", 0, "end"], pool=pool)
         assert np.array_equal(several.embeddings, np.concatenate([one.embeddings for one in alone], axis=1))

@@ -58,7 +58,7 @@ def embed(
             for each encoded frame, centered on its time.
         mode: "embedding", "logits", or both in one vector, logits first ("all"), as hear21passt has it.
         layer: embed with what this layer of the encoder gives, counted from 0, or from -1 backwards; None for
-            the encoder's end.  Several stand behind one another in a clip's vector, "bands" (of the front end)
+            the encoder's end.  Several stand behind one another in a clip's vector, "bands" (the front end's)
             and "end" may be among them; each is a pass of its own as far as that layer.
         pool: how a clip's frames become one vector: as the model sums them up ("summary"), their "mean" over
             time, or "mean+deviation".

@@ -46,7 +46,7 @@ class Tap(NamedTuple):
     place: Place
     grid: Layer
 
-    def encoding(self, model: Tagger, features: Tensor) -> Encoding:
+    def encoding(self, model: Tagger, features: Float[Tensor, "batch band frame"]) -> Encoding:
         """What the model has there."""
         if self.place == "bands":
             return Encoding(features.transpose(1, 2), features.mean(dim=2))
