@@ -53,7 +53,7 @@ def embed(
     from earmark.inference.settings import EmbedSettings, Run
     from earmark.inference.sources import Search
 
-    settings = EmbedSettings(level=level, mode=mode, layer=_layers(layer), pool=pool, window=window, hop=hop)
+    settings = EmbedSettings(level=level, mode=mode, layer=layers(layer), pool=pool, window=window, hop=hop)
     run = Run(device=device, batch=batch, workers=workers, on_truncated=on_truncated)
 
     def prepare() -> Ready:
@@ -92,7 +92,7 @@ def embed(
     )
 
 
-def _layers(given: list[int | Literal["bands", "end"]] | None) -> int | tuple[Any, ...] | None:
+def layers(given: list[int | Literal["bands", "end"]] | None) -> int | tuple[Any, ...] | None:
     """One as a number, as journals of earlier runs have it."""
     if given is None:
         return None
