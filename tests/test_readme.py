@@ -53,7 +53,9 @@ def test_readme_shows_commands() -> None:
     assert len(PYTHON) == 1
 
 
-@pytest.mark.parametrize("commands", filter(None, COMMANDS), ids=lambda commands: commands[0].split()[1])
+@pytest.mark.parametrize(
+    "commands", [one for one in COMMANDS if one], ids=lambda commands: commands[0].split()[1]
+)
 def test_the_commands_of_a_block_of_readme_work_in_their_order(
     commands: list[str], desk: Path, tmp_path: Path
 ) -> None:
