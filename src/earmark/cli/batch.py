@@ -49,8 +49,8 @@ class Batch:
         out: the output file; None for standard output.
         resume: go on with what an earlier run left.
         settings: what must be the same when a run is resumed.
-        prepare: loads the model.  It imports torch, so it is called when the decoder processes are on their
-            way.
+        prepare: loads the model, to compute on so many threads.  It imports torch, so it is called when the
+            decoder processes are on their way.
         record: a result as a record of the journal.
         write: renders records in a format; one that can says of which model and settings they are.
         earlier: an earlier output as records.
@@ -63,7 +63,7 @@ class Batch:
     out: Path | None
     resume: bool
     settings: dict[str, Any]
-    prepare: Callable[[], Ready]
+    prepare: Callable[[int], Ready]
     record: Callable[[Any], Record]
     write: Callable[[BinaryIO, str, bool, Records, dict[str, Any]], None]
     earlier: Callable[[Path, str], Iterator[Record]]
@@ -152,8 +152,7 @@ def _hearing(
         pool = stack.enter_context(Pool(workers, batch.run.timeout)) if workers else None
         if pool is not None and batch.search.paths != ["-"]:
             pool.start()
-        _share_cores(workers)
-        ready = batch.prepare()
+        ready = batch.prepare(max(1, cores() - workers))
         watch = stack.enter_context(Watch())
 
         def heard(done: Counter[str]) -> Results:
@@ -176,12 +175,12 @@ def _hearing(
             watch.tell(f"{what} passed over")
 
 
-def _share_cores(workers: int) -> None:
+def share_cores(threads: int) -> None:
     """Leave decoders their cores: torch's threads wait by spinning, and on a core short of them that costs
     the model four times its own time (measured on two cores: 44 ms against 10 ms for a clip of 5 s)."""
     import torch
 
-    torch.set_num_threads(max(1, min(torch.get_num_threads(), cores() - workers)))
+    torch.set_num_threads(min(torch.get_num_threads(), threads))
 
 
 def _apart_from(out: Path | None, items: Iterator[Item]) -> Iterator[Item]:

@@ -48,7 +48,7 @@ def embed(
         resume: go on with what a stopped run with this --out left; or add to a finished .parquet.
         on_truncated: refuse files that are cut off (error), or hear what is there (keep).
     """
-    from earmark.cli.batch import Batch, Ready, run_batch
+    from earmark.cli.batch import Batch, Ready, run_batch, share_cores
     from earmark.inference import formats
     from earmark.inference.settings import EmbedSettings, Run
     from earmark.inference.sources import Search
@@ -56,7 +56,8 @@ def embed(
     settings = EmbedSettings(level=level, mode=mode, layer=layers(layer), pool=pool, window=window, hop=hop)
     run = Run(device=device, batch=batch, workers=workers, on_truncated=on_truncated)
 
-    def prepare() -> Ready:
+    def prepare(threads: int) -> Ready:
+        share_cores(threads)
         from earmark.inference.embedding import embed_items, ready_to_embed
         from earmark.inference.giving import what_to_give
         from earmark.models.precision import with_precision

@@ -46,7 +46,8 @@ def tag(
 
     Args:
         paths: files, folders, globs, or - for standard input.
-        model: a name, a checkpoint file, a training run's folder, or several of them with commas between.
+        model: a name, a checkpoint file, a training run's folder, or several of them with commas between; or
+            an .onnx file that `earmark export` wrote, which needs no torch.
         top: at most so many tags for each file or window; 5 if not given.
         threshold: leave out tags of a lower score, 0 to 1, and none if not given; of events, the score that
             one reaches, 0.5 if not given; or a file of thresholds, one for each label, that
@@ -86,10 +87,8 @@ def tag(
     if events:
         event_tables.pieces(named, single=False)  # refuses other formats, before any work
 
-    def prepare() -> "Ready":
-        from earmark.inference.tagging import ready_to_tag
-
-        return _ready(ready_to_tag(model, device, precision), asked, run)
+    def prepare(threads: int) -> "Ready":
+        return _ready(_ear(model, device, precision, threads), asked, run)
 
     verb = {"verb": "tag --events" if events else "tag", "precision": precision}
     return run_batch(
@@ -107,6 +106,25 @@ def tag(
             pieces=event_tables.pieces if events else formats.pieces,
         )
     )
+
+
+def _ear(model: str, device: str, precision: Precision, threads: int) -> "Ear":
+    from earmark.inference.onnx_ear import is_onnx, open_onnx
+
+    if not is_onnx(model):
+        from earmark.cli.batch import share_cores
+        from earmark.inference.tagging import ready_to_tag
+
+        share_cores(threads)
+        return ready_to_tag(model, device, precision)
+    if precision != "fp32":
+        from earmark.config import ConfigError
+
+        raise ConfigError(
+            f"--precision is {precision}, but an .onnx file computes as it was exported; leave it out, or "
+            f"export again with --precision {precision}"
+        )
+    return open_onnx(Path(model), device, threads)
 
 
 def _tags_asked(model: str, top: int | None, threshold: float | str | None, cut: "Cut") -> "TagSettings":

@@ -248,5 +248,5 @@ class ASTEncoder(nn.Module):
         summary = self.cls_token
         if self.config.distilled:
             summary = torch.cat([self.cls_token, self.dist_token], dim=1)
-        summary = (summary + self.pos_embed[:, : self.config.n_summary]).expand(len(sequence), -1, -1)
+        summary = (summary + self.pos_embed[:, : self.config.n_summary]).expand(sequence.shape[0], -1, -1)
         return self.dropout(torch.cat([summary, sequence], dim=1))

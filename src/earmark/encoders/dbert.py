@@ -244,7 +244,7 @@ class DBERTEncoder(nn.Module):
             self._check_clusters()
             frames = self.masker(frames, masked)
         frames = frames + self.positional_embedding(frames)
-        first = torch.zeros(len(frames), 1, dtype=torch.long, device=frames.device)
+        first = torch.zeros(frames.shape[0], 1, dtype=torch.long, device=frames.device)
         token = self.summary_embedder["embedding"](first)
         sequence = torch.cat([token, frames], dim=1)
         valid = None

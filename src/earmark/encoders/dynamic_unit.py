@@ -128,7 +128,7 @@ class DynamicReLU(nn.Module):
     ) -> Float[Tensor, "batch dim row column"]:
         """The higher line at each value."""
         theta = 2 * self.coef_net(clip).sigmoid() - 1
-        terms = theta.view(len(grid), grid.shape[1], 1, 1, -1) * self.lambdas + self.init_v
+        terms = theta.view(grid.shape[0], grid.shape[1], 1, 1, -1) * self.lambdas + self.init_v
         lines = [grid * terms[..., line] + terms[..., LINES + line] for line in range(LINES)]
         return torch.maximum(*lines)
 

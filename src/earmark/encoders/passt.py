@@ -214,5 +214,5 @@ class PaSSTEncoder(nn.Module):
         summary = self.cls_token
         if self.config.distilled:
             summary = torch.cat([self.cls_token, self.dist_token], dim=1)
-        summary = (summary + self.new_pos_embed).expand(len(sequence), -1, -1)
+        summary = (summary + self.new_pos_embed).expand(sequence.shape[0], -1, -1)
         return torch.cat([summary, sequence], dim=1)

@@ -156,7 +156,7 @@ def scrambled(grid: Float[Tensor, "batch dim row column"]) -> Float[Tensor, "bat
             f'a map of {rows} rows x {columns} columns cannot be read as reading="flattened" does, which '
             'takes 2 x 13, of 64 bands x 400 frames; take such features, or reading="map"'
         )
-    return grid.reshape(len(grid), -1, SCRAMBLED_ROWS, SCRAMBLED_COLUMNS).mean(dim=2).transpose(1, 2)
+    return grid.reshape(grid.shape[0], -1, SCRAMBLED_ROWS, SCRAMBLED_COLUMNS).mean(dim=2).transpose(1, 2)
 
 
 def stage(count: int, before: int, out: int, stride: int) -> nn.Sequential:

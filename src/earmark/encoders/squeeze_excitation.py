@@ -66,6 +66,6 @@ class Branch(nn.Module):
         others = [place for place in PLACES.values() if place != self.place]
         squeezed = grid.mean(dim=others)
         scale = self.fc2(torch.relu(self.fc1(squeezed))).sigmoid()
-        shape = [len(grid), 1, 1, 1]
+        shape = [grid.shape[0], 1, 1, 1]
         shape[self.place] = -1
         return grid * scale.view(shape)

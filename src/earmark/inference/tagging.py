@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Unpack, overload
 
 from earmark.audio import Source, displayable
 from earmark.config import ConfigError
 from earmark.inference.calls import first, is_one, many, with_pool
 from earmark.inference.hearing import Ear
+from earmark.inference.onnx_ear import is_onnx, open_onnx
 from earmark.inference.placing import Hearer, ear_of, place
 from earmark.inference.results import TagResult
 from earmark.inference.settings import Cut, Run, RunOptions, TagSettings
@@ -65,7 +67,7 @@ def tag(
     Args:
         sources: a path, bytes, an open file or an array with its rate `(samples, sample_rate)`; or many of
             them, as a list or any other iterable.
-        model: a name, a checkpoint file, or a model at hand.
+        model: a name, a checkpoint file, an .onnx file that `earmark export` wrote, or a model at hand.
         top: at most so many tags in a row, best first.
         threshold: tags of a lower score are left out, 0 to 1; or a file of thresholds, one for each label,
             that `earmark evaluate` chose, or "auto" for the one beside the model: then scores are calibrated,
@@ -135,6 +137,8 @@ def find_thresholds(model: Model) -> Thresholds:
 
 def ready_to_tag(model: Model, device: str | None, precision: Precision = "fp32") -> Ear:
     """The model, where it shall compute and in so many bits; see `tag`."""
+    if is_onnx(model):
+        return open_onnx(Path(str(model)), device)
     tagger = place(model if isinstance(model, Hearer) else load(model), device)
     if not tagger.has_head:
         raise ConfigError(

@@ -1,0 +1,90 @@
+"""Tagging by ONNX Runtime, from a file that `earmark export` wrote; torch is not needed."""
+
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from earmark.audio import displayable
+from earmark.config import ConfigError
+from earmark.inference.hearing import ArrayGive, Ear
+from earmark.labels import LabelSet
+
+SUFFIX = ".onnx"
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+def is_onnx(model: object) -> bool:
+    """Whether a model is named as an ONNX file.
+
+    Example:
+        >>> is_onnx("birds.onnx"), is_onnx("builtin")
+        (True, False)
+    """
+    return isinstance(model, str | Path) and Path(model).suffix.lower() == SUFFIX
+
+
+def open_onnx(path: Path, device: str | None = "cpu", threads: int = 0) -> Ear:
+    """Open an exported model.
+
+    Args:
+        path: what `earmark export MODEL --out FILE.onnx` wrote.
+        device: cpu or cuda; None for cpu.
+        threads: processor threads; 0 for ONNX Runtime's own choice.
+
+    Raises:
+        ConfigError: no such file, none of earmark's, no such device here, or ONNX Runtime is not installed.
+    """
+    runtime, name = _onnxruntime(), displayable(path)
+    if not path.is_file():
+        raise ConfigError(f"{name}: there is no such file")
+    provider = PROVIDERS.get((device or "cpu").partition(":")[0])
+    if provider is None or provider not in runtime.get_available_providers():
+        raise ConfigError(f"device {device!r} is not one of ONNX Runtime's here; try device 'cpu'")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    try:
+        session = runtime.InferenceSession(str(path), options, providers=[provider])
+    except Exception as error:  # ONNX Runtime has errors of its own for each way to be no model
+        reason = str(error).strip().splitlines()[0][:200]
+        raise ConfigError(f"{name}: is no ONNX model that can be run ({reason})") from None
+    return _ear(session, name)
+
+
+def _ear(session: Any, name: str) -> Ear:
+    try:
+        about = json.loads(session.get_modelmeta().custom_metadata_map["earmark"])
+        labels = LabelSet.from_dict(about["labels"])
+        cut = {key: about[key] for key in ("sample_rate", "clip_seconds", "padding", "min_samples")}
+        frames = about["frames"]
+    except (KeyError, ValueError, TypeError):
+        raise ConfigError(
+            f"{name}: does not say what it hears and what its scores are called; take an ONNX file that "
+            "`earmark export` wrote"
+        ) from None
+
+    def give(output: str, *grid: float) -> ArrayGive:
+        def compute(waveforms: Float[np.ndarray, "batch sample"]) -> Float[np.ndarray, "batch ..."]:
+            return session.run([output], {"waveform": waveforms.astype(np.float32, copy=False)})[0]
+
+        return ArrayGive(compute, len(labels), *grid)
+
+    return Ear(
+        **cut,
+        labels=labels,
+        clips=give("probabilities"),
+        frames=None if frames is None else give("frame_probabilities", *frames),
+    )
+
+
+def _onnxruntime() -> Any:
+    try:
+        return import_module("onnxruntime")
+    except ImportError:
+        raise ConfigError(
+            'an .onnx model needs ONNX Runtime; install it with `pip install "earmark[onnx]"`'
+        ) from None
