@@ -1,7 +1,7 @@
 """What a split's vectors are called, and how good answers for them are."""
 
 import itertools
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol, cast, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -22,6 +22,7 @@ class Processing(NamedTuple):
     min_duration: float = 0.0
 
 
+@runtime_checkable
 class Judge(Protocol):
     """Counts answers for the vectors of a split.
 

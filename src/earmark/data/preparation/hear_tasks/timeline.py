@@ -41,13 +41,13 @@ class Sounding(NamedTuple):
     """A stretch of a clip in which it can be heard.
 
     Attributes:
-        index: of the clip.
+        clip: its place among the clips.
         label: of the clip.
         start: in seconds from the start of the clip.
         seconds: how long it is.
     """
 
-    index: int
+    clip: int
     label: str
     start: float
     seconds: float
@@ -132,7 +132,7 @@ def _entry(name: str, reader: Reader, seeds: tuple[int, ...], seconds: float) ->
                 placings.append(Placing(sounding, float(onset), float(level)))
         onset += draw.uniform(0.6, 2.6)
     events = tuple(Event(one.sounding.label, 1000 * one.onset, 1000 * one.end) for one in placings)
-    source = repr([(reader.clips[one.sounding.index].path.name, *one) for one in placings])
+    source = repr([(reader.clips[one.sounding.clip].path.name, *one) for one in placings])
     return Entry(name, source, partial(mixture, reader, placings, (seeds, seconds)), events)
 
 

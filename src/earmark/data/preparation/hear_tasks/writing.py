@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from jaxtyping import Float
 
 from earmark.audio import AudioError, displayable
 from earmark.config import ConfigError
@@ -121,7 +122,7 @@ def _vocabulary(sketch: Sketch) -> str:
     return text.getvalue()
 
 
-def _fitted(sound: Sound, rate: int, seconds: float | None) -> Sound:
+def _fitted(sound: Sound, rate: int, seconds: float | None) -> Float[np.ndarray, "_"]:
     """Cut, or followed by silence, to a length."""
     if seconds is None:
         return sound

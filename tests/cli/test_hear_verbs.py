@@ -1,0 +1,47 @@
+"""`earmark prepare hear-tasks` and `earmark hear eval`, from a corpus to a report."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from earmark.cli.hear_eval import eval_
+from earmark.cli.prepare_hear import hear_tasks
+from earmark.config import ConfigError
+
+FEW = ["grid_points=3", "max_epochs=60", "width=32", "seed=1"]
+
+
+def test_from_a_corpus_to_a_report(tones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tasks, out = tmp_path / "tasks", tmp_path / "out"
+    assert hear_tasks("esc10", data=tones, out=tasks, run=["rates=16000", "seconds=0.5"]) == 0
+    assert "50 sounds of 10 labels in fold00, fold01" in capsys.readouterr().err
+    assert eval_("logmel", tasks=tasks, out=out, cache=tmp_path / "cache", run=FEW) == 0
+    page = capsys.readouterr().out
+    assert page == (out / "hear.md").read_text()
+    told = json.loads((out / "hear.json").read_text())
+    assert (told["module"], told["protocol"]["seed"], len(told["tasks"])) == ("logmel", 1, 1)
+    score = told["tasks"][0]["metrics"]["top1_acc"]["mean"]
+    assert score > 0.5  # chance is .1
+    assert f"| esc10-earmark1-full | top1_acc | {score:.4f} |" in page
+
+
+def test_a_task_of_a_published_name_stands_beside_what_is_published(tones: Path, tmp_path: Path) -> None:
+    hear_tasks("esc10", data=tones, out=tmp_path / "tasks", run=["name=esc50", "rates=16000", "seconds=0.5"])
+    broken = next((tmp_path / "tasks").rglob("fold01/*.wav"))
+    broken.write_bytes(b"nothing")
+    assert eval_("logmel", tasks=tmp_path / "tasks", out=tmp_path, cache=tmp_path / "c", run=FEW) == 1
+    page = (tmp_path / "hear.md").read_text()
+    assert "| mn04_as | 0.918 |" in page
+    assert f"- fold01/{broken.name}: " in page
+
+
+def test_wrong_calls_are_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="did you mean 'esc50'"):
+        hear_tasks("esc5", data=tmp_path, out=tmp_path)
+    with pytest.raises(ConfigError, match="esc50 needs --data"):
+        hear_tasks("esc50", out=tmp_path)
+    with pytest.raises(ConfigError, match="no field 'epochs'; did you mean 'max_epochs'"):
+        eval_("logmel", tasks=tmp_path, run=["epochs=3"])
+    with pytest.raises(ConfigError, match="holds no HEAR tasks"):
+        eval_("logmel", tasks=tmp_path)
