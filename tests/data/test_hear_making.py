@@ -33,7 +33,7 @@ def test_folds_labels_and_lengths_are_those_of_the_corpus(tones: Path, tmp_path:
         assert set(entries) == set(sounds)
         assert {name.partition("-")[0] for name in entries} == {str(fold + 1)}
         assert {len(sound) for sound in sounds.values()} == {5 * 16000}  # half a second, and silence
-    rows = list(csv.DictReader((folder / "labelvocabulary.csv").open()))
+    rows = list(csv.DictReader((folder / "labelvocabulary.csv").read_text().splitlines()))
     assert [row["idx"] for row in rows] == list(map(str, range(10)))
     assert {row["label"] for row in rows} == {label for labels in entries.values() for label in labels}
     told = read(folder / "task_metadata.json")
