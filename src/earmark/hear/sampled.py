@@ -1,6 +1,7 @@
 """Points in time embedded by the nearest of a model's frames."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -8,9 +9,9 @@ from torch import Tensor
 
 from earmark.hear.embedder import Sounds
 from earmark.hear.windows import center_times
-from earmark.inference.embedding import what_to_give
+from earmark.inference.giving import what_to_give
 from earmark.inference.pipeline import Give
-from earmark.inference.settings import EmbedSettings
+from earmark.inference.settings import EmbedSettings, Place, Pooling
 from earmark.models import Tagger
 
 
@@ -19,15 +20,22 @@ class Sampled:
 
     Args:
         model: any whose encoder gives frames.
-        layer: of the encoder, counted from 0, or from -1 backwards; None for its end.
+        layer: of the encoder, counted from 0, or from -1 backwards; None for its end.  Several, "bands" (of
+            the front end) and "end" among them, stand behind one another.
+        pool: how a scene's frames become one vector: as the model sums them up, "mean" or "mean+deviation".
     """
 
-    def __init__(self, model: Tagger, layer: int | None = None) -> None:
+    def __init__(
+        self, model: Tagger, layer: int | Sequence[Place] | None = None, pool: Pooling = "summary"
+    ) -> None:
         self.model = model
-        self.clips = what_to_give(model, EmbedSettings(layer=layer))
-        self.frames = what_to_give(model, EmbedSettings(level="frame", layer=layer))
-        self.scene_size, self.timestamp_size = self.clips.dim, self.frames.dim
-        self.spacing, self.first = self.frames.spacing or 0.0, self.frames.first
+        chosen = layer if layer is None or isinstance(layer, int) else tuple(layer)
+        scenes = EmbedSettings(layer=chosen, pool=pool)
+        self.clips = what_to_give(model, scenes)
+        self.frames = [
+            what_to_give(model, EmbedSettings(level="frame", layer=(place,))) for place in scenes.places
+        ]
+        self.scene_size, self.timestamp_size = self.clips.dim, sum(one.dim for one in self.frames)
         self.clip = round(model.clip_seconds * model.sample_rate)
 
     def scenes(self, audio: Sounds, batch: int) -> Float[Tensor, "sound dim"]:
@@ -51,15 +59,21 @@ class Sampled:
         times = torch.tensor(self.times(audio.shape[1]), dtype=torch.float64, device=audio.device)
         found = audio.new_empty(len(audio), len(times), self.timestamp_size)
         for start, fresh, part in self._clips(audio):
-            frames = self._given(self.frames, part, batch)
             stop = start + part.shape[1]
             here = (times >= fresh / rate) & ((times < stop / rate) | (stop == audio.shape[1]))
-            if not bool(here.any()):
-                continue
-            inside = max(1, math.ceil((part.shape[1] / rate - self.first) / self.spacing))
-            nearest = ((times[here] - start / rate - self.first) / self.spacing).round().long()
-            found[:, here] = frames[:, nearest.clamp(0, min(inside, frames.shape[1]) - 1)]
+            if bool(here.any()):
+                parts = [self._nearest(what, part, times[here] - start / rate, batch) for what in self.frames]
+                found[:, here] = torch.cat(parts, dim=2)
         return found
+
+    def _nearest(
+        self, what: Give, part: Sounds, times: Float[Tensor, "time"], batch: int
+    ) -> Float[Tensor, "sound time dim"]:
+        """A clip's frames at times in it."""
+        frames, spacing = self._given(what, part, batch), what.spacing or 0.0
+        inside = max(1, math.ceil((part.shape[1] / self.model.sample_rate - what.first) / spacing))
+        nearest = ((times - what.first) / spacing).round().long()
+        return frames[:, nearest.clamp(0, min(inside, frames.shape[1]) - 1)]
 
     def _clips(self, audio: Sounds) -> list[tuple[int, int, Float[Tensor, "sound _"]]]:
         """Start, where it begins to be new, and the sound; the last ends with the audio."""
