@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from earmark.cli.words import set_threads, tell
+from earmark.cli.words import Assignments, set_threads, tell
 
 if TYPE_CHECKING:
     from earmark.evaluation.hear_tasks import HearTask
@@ -17,6 +17,7 @@ def eval_(
     *,
     tasks: Annotated[Path, Parameter(name=("--data", "--tasks"))],
     model: str = "",
+    set_: Assignments = None,
     out: Path | None = None,
     cache: Path | None = None,
     device: str = "cpu",
@@ -32,6 +33,7 @@ def eval_(
         module: of earmark.hear, such as passt_2level or logmel, or any other that can be imported.
         tasks: folder of tasks, or of one; `earmark prepare hear-tasks` makes some.
         model: the file or name of the model that it shall load; its published one if not given.
+        set_: what its load_model takes besides, such as --set 'layer=["bands", "end"]' or --set precision=bf16.
         out: folder for hear.json and hear.md.
         cache: folder for embeddings and scores; the user's cache folder if not given.
         device: where it is computed, such as cuda.
@@ -40,14 +42,14 @@ def eval_(
     """
     from rich.console import Console
 
-    from earmark.config import override
+    from earmark.config import assigned, override
     from earmark.evaluation.hear_tasks import Protocol, find_tasks, listener, read_task
     from earmark.evaluation.hear_tasks.report import page, report, write_report
 
     set_threads(threads)
     protocol = override(Protocol(), run or [])
     found = [read_task(folder) for folder in find_tasks(tasks)]
-    who = listener(module, model, device)
+    who = listener(module, model, dict(map(assigned, set_ or [])), device)
     console = Console(markup=False, highlight=False, emoji=False)
     counted: list[dict[str, Any]] = []
     for task in found:

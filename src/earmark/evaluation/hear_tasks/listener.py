@@ -1,6 +1,8 @@
 """A HEAR module with its model, and a digest of both."""
 
 import hashlib
+import json
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +24,7 @@ class Listener(NamedTuple):
     Attributes:
         name: of the module, as it was asked for.
         model_file: of its model; empty for the published one.
+        how: settings that it was loaded with.
         module: it.
         model: what its `load_model` gave.
         device: where the model is.
@@ -30,6 +33,7 @@ class Listener(NamedTuple):
 
     name: str
     model_file: str
+    how: Mapping[str, Any]
     module: ModuleType
     model: Any
     device: str
@@ -54,23 +58,33 @@ class Listener(NamedTuple):
         return found.float().cpu(), times.float().cpu()
 
 
-def listener(name: str, model_file: str = "", device: str = "cpu") -> Listener:
+def listener(
+    name: str, model_file: str = "", how: Mapping[str, Any] | None = None, device: str = "cpu"
+) -> Listener:
     """Load a HEAR module and its model.
 
     Args:
         name: of earmark.hear, such as passt_2level, or of any module that can be imported.
         model_file: file or name of the model that it shall load; its published one if empty.
+        how: what its `load_model` takes besides, such as `layer`; plain values.
         device: where it shall compute, such as "cpu" or "cuda".
 
     Raises:
-        ConfigError: no such module, its model is none of PyTorch's, or its rate is not one of the API's.
+        ConfigError: no such module, `load_model` does not take such a setting, its model is none of PyTorch's,
+            or its rate is not one of the API's.
 
     Example:
         >>> listener("builtin").sample_rate
         16000
     """
     module = find_module(name)
-    model = module.load_model(model_file) if model_file else module.load_model()
+    settings = dict(how or {})
+    try:
+        model = module.load_model(*([model_file] if model_file else []), **settings)
+    except TypeError as error:
+        if not settings:
+            raise
+        raise ConfigError(f"{name} cannot be loaded with {settings}: {error}") from None
     if not isinstance(model, nn.Module):
         raise ConfigError(f"{name} loads a {type(model).__name__}; only models of PyTorch can be evaluated")
     if getattr(model, "sample_rate", None) not in RATES:
@@ -78,12 +92,20 @@ def listener(name: str, model_file: str = "", device: str = "cpu") -> Listener:
         raise ConfigError(
             f"{name} hears {getattr(model, 'sample_rate', None)} Hz; the HEAR API allows {rates}"
         )
-    return Listener(name, model_file, module, model.to(device).eval(), device, _digest(module, model))
+    digest = digest_of_model(module, model, settings)
+    return Listener(name, model_file, settings, module, model.to(device).eval(), device, digest)
 
 
-def _digest(module: ModuleType, model: nn.Module) -> str:
-    """Of the module's file, the version of this package and all numbers of the model."""
-    digest = hashlib.sha256(f"{__version__} {module.__name__} {model}".encode())
+def digest_of_model(module: ModuleType, model: nn.Module, how: Mapping[str, Any]) -> str:
+    """Of the module's file, the version of this package, settings and all numbers of the model.
+
+    Args:
+        module: it.
+        model: that it loaded.
+        how: settings that it was loaded with.
+    """
+    about = [__version__, module.__name__, str(model), dict(how)]
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     source = getattr(module, "__file__", None)
     if source is not None:
         with suppress(OSError):

@@ -24,6 +24,7 @@ def report(who: Listener, protocol: Protocol, tasks: Sequence[dict[str, Any]]) -
     return {
         "module": who.name,
         "model": who.model_file or None,
+        "load_model": dict(who.how),
         "digest": who.digest,
         "earmark": __version__,
         "protocol": protocol.to_dict(),
@@ -50,6 +51,11 @@ def page(told: dict[str, Any]) -> str:
     """The report for people."""
     protocol = told["protocol"]
     lines = [f"# {told['module']}" + (f" with {told['model']}" if told["model"] else ""), ""]
+    if told["load_model"]:
+        lines += [
+            f"Loaded with {', '.join(f'{name}={value}' for name, value in told['load_model'].items())}.",
+            "",
+        ]
     lines += [
         f"HEAR's protocol: frozen embeddings, {protocol['grid_points']} points of the grid, at most "
         f"{protocol['max_epochs']} epochs, seed {protocol['seed']}.",
