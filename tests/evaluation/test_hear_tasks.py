@@ -263,6 +263,7 @@ def test_events_are_found_where_they_are(tmp_path: Path, logmel: Listener) -> No
     assert told["folds"][0]["chosen"]["processing"]["median_filter"] == 250.0
 
 
+@pytest.mark.slow
 def test_missed_sounds_of_a_timeline_are_missed_events(tmp_path: Path, logmel: Listener) -> None:
     folder = write_events(tmp_path / "beeps-v1-full")
     (folder / str(RATE) / "test" / "0.wav").write_bytes(b"no sound")

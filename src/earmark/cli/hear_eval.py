@@ -33,7 +33,7 @@ def eval_(
         module: of earmark.hear, such as passt_2level or logmel, or any other that can be imported.
         tasks: folder of tasks, or of one; `earmark prepare hear-tasks` makes some.
         model: the file or name of the model that it shall load; its published one if not given.
-        set_: what its load_model takes besides, such as --set 'layer=["bands", "end"]' or --set precision=bf16.
+        set_: what its load_model takes besides, such as --set layer=2 or --set precision=bf16.
         out: folder for hear.json and hear.md.
         cache: folder for embeddings and scores; the user's cache folder if not given.
         device: where it is computed, such as cuda.

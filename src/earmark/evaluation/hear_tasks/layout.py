@@ -9,19 +9,14 @@ from typing import Any, Literal, NamedTuple, cast
 
 from earmark.audio import displayable
 from earmark.config import ConfigError
+from earmark.data.preparation.hear_tasks.sketch import Event
+
+__all__ = ["Event", "HearTask", "Round", "find_tasks", "read_task"]
 
 METADATA, VOCABULARY = "task_metadata.json", "labelvocabulary.csv"
 PARTS = ("train", "valid", "test")
 LEAST_FOLDS = 3
 """One to test, one to choose by, one to learn from."""
-
-
-class Event(NamedTuple):
-    """Something heard from when to when, in milliseconds."""
-
-    label: str
-    start: float
-    end: float
 
 
 class Round(NamedTuple):

@@ -70,8 +70,8 @@ def listener(
         device: where it shall compute, such as "cpu" or "cuda".
 
     Raises:
-        ConfigError: no such module, `load_model` does not take such a setting, its model is none of PyTorch's,
-            or its rate is not one of the API's.
+        ConfigError: no such module, `load_model` takes no such setting, its model is none of PyTorch's, or
+            its rate is not one of the API's.
 
     Example:
         >>> listener("builtin").sample_rate
