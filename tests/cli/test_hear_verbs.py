@@ -16,11 +16,11 @@ def test_from_a_corpus_to_a_report(tones: Path, tmp_path: Path, capsys: pytest.C
     tasks, out = tmp_path / "tasks", tmp_path / "out"
     assert hear_tasks("esc10", data=tones, out=tasks, run=["rates=16000", "seconds=0.5"]) == 0
     assert "50 sounds of 10 labels in fold00, fold01" in capsys.readouterr().err
-    assert eval_("logmel", tasks=tasks, out=out, cache=tmp_path / "cache", run=FEW) == 0
+    assert eval_("builtin", tasks=tasks, out=out, cache=tmp_path / "cache", run=FEW) == 0
     page = capsys.readouterr().out
     assert page == (out / "hear.md").read_text()
     told = json.loads((out / "hear.json").read_text())
-    assert (told["module"], told["protocol"]["seed"], len(told["tasks"])) == ("logmel", 42, 1)
+    assert (told["module"], told["protocol"]["seed"], len(told["tasks"])) == ("builtin", 42, 1)
     score = told["tasks"][0]["metrics"]["top1_acc"]["mean"]
     assert score > 0.5  # chance is .1
     assert f"| esc10-earmark1-full | top1_acc | {score:.4f} |" in page

@@ -185,6 +185,7 @@ def test_a_killed_evaluation_goes_on_to_the_same_end(folds: Path, tmp_path: Path
     assert evaluate_task(task, logmel, SMALL, Kept(tmp_path / "b")) == resumed  # nor learned, to the second
 
 
+@pytest.mark.slow
 def test_a_damaged_memory_is_made_anew(folds: Path, tmp_path: Path, logmel: Listener) -> None:
     task, kept = read_task(folds), Kept(tmp_path / "kept")
     whole = evaluate_task(task, logmel, SMALL, kept)

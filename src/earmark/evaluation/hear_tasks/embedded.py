@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,7 +63,7 @@ def embedded(
     """
     folder, rate = _sounds(task, split, who.sample_rate)
     names = sorted(task.splits[split])
-    paths = [folder / name for name in names]
+    paths = {name: folder / name for name in names}
     key = digest_of(who.digest, task.embedding, who.sample_rate, rate, _batch(task, who), _contents(paths))
     found = _from_arrays(kept.arrays(key), key)
     if found is None:
@@ -92,15 +92,15 @@ def _sounds(task: HearTask, split: str, rate: int) -> tuple[Path, int]:
     )
 
 
-def _contents(paths: Sequence[Path]) -> list[list[str]]:
+def _contents(paths: Mapping[str, Path]) -> list[list[str]]:
     """Names and digests of files; nothing where one cannot be read."""
     found: list[list[str]] = []
-    for path in paths:
+    for name, path in paths.items():
         try:
             with path.open("rb") as file:
-                found.append([path.name, hashlib.file_digest(file, "sha256").hexdigest()])
+                found.append([name, hashlib.file_digest(file, "sha256").hexdigest()])
         except OSError:
-            found.append([path.name, ""])
+            found.append([name, ""])
     return found
 
 
@@ -112,7 +112,7 @@ def _batch(task: HearTask, who: Listener) -> int:
 
 
 def _computed(
-    task: HearTask, who: Listener, paths: Sequence[Path], step: Callable[[float], None], key: str
+    task: HearTask, who: Listener, paths: Mapping[str, Path], step: Callable[[float], None], key: str
 ) -> Embedded:
     began = time.process_time()
     names: list[str] = []
@@ -146,13 +146,13 @@ def _computed(
     )
 
 
-def _decoded(paths: Sequence[Path], rate: int, failed: list[str]) -> Iterator[tuple[str, Sound]]:
+def _decoded(paths: Mapping[str, Path], rate: int, failed: list[str]) -> Iterator[tuple[str, Sound]]:
     """Sounds that can be read; of others it is said why not."""
-    for path in paths:
+    for name, path in paths.items():
         try:
-            yield path.name, audio.load(path, rate)
+            yield name, audio.load(path, rate)
         except audio.AudioError as error:
-            failed.append(f"{path.parent.name}/{path.name}: {error.reason}")
+            failed.append(f"{name}: {error.reason}")
 
 
 def _batches(sounds: Iterator[tuple[str, Sound]], size: int) -> Iterator[tuple[list[str], list[Sound]]]:

@@ -20,6 +20,9 @@ from earmark.evaluation.hear_tasks.network import grid
 from earmark.evaluation.hear_tasks.protocol import Protocol
 from earmark.evaluation.hear_tasks.scores import known_metrics
 
+LEAST = 2
+"""Vectors that can be learned from: batch norm needs a deviation."""
+
 Step = Callable[[float], None]
 
 
@@ -61,7 +64,7 @@ def evaluate_task(
         "metrics": {name: {"mean": pair.mean, "deviation": pair.deviation} for name, pair in means.items()},
         "folds": folds,
         "sounds": sum(map(len, task.splits.values())),
-        "failed": [sentence for found in splits.values() for sentence in found.failed],
+        "failed": [f"{name}/{sentence}" for name, found in splits.items() for sentence in found.failed],
         "left_out": [name for name in task.metrics if name not in metrics],
         "embedding_cpu_seconds": sum(found.seconds for found in splits.values()),
         "learning_cpu_seconds": sum(point["cpu_seconds"] for fold in folds for point in fold["points"]),
@@ -120,6 +123,10 @@ def _lesson(
 ) -> Lesson:
     choosing, counting = (judge(task, name, splits[name]) for name in (one.valid, one.test))
     targets = [judge(task, name, splits[name]).targets for name in one.train]
+    if sum(map(len, targets)) < LEAST:
+        raise ConfigError(
+            f"{displayable(task.folder)}: {', '.join(one.train)} has too few sounds to learn from"
+        )
     train = _part([splits[name].vectors for name in one.train], targets, device)
     valid = _part([splits[one.valid].vectors], [choosing.targets], device)
     test = _part([splits[one.test].vectors], [counting.targets], device)
