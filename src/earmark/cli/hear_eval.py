@@ -27,7 +27,8 @@ def eval_(
     """Say how well a HEAR module's embeddings do on the benchmark's tasks, or on your own of the same layout.
 
     A small network learns on frozen embeddings, as the benchmark has it.  It can be killed at any moment: the
-    same command goes on where it was.  The exit status is 1 if some sounds cannot be heard.
+    same command goes on where it was.  The exit status is 1 if some sounds or tasks cannot be
+    heard.
 
     Args:
         module: of earmark.hear, such as passt_2level or logmel, or any other that can be imported.
@@ -42,7 +43,7 @@ def eval_(
     """
     from rich.console import Console
 
-    from earmark.config import assigned, override
+    from earmark.config import ConfigError, assigned, override
     from earmark.evaluation.hear_tasks import Protocol, find_tasks, listener, read_task
     from earmark.evaluation.hear_tasks.report import page, report, write_report
 
@@ -52,13 +53,18 @@ def eval_(
     who = listener(module, model, dict(map(assigned, set_ or [])), device)
     console = Console(markup=False, highlight=False, emoji=False)
     counted: list[dict[str, Any]] = []
+    failed: list[str] = []
     for task in found:
-        counted.append(_counted(task, who, protocol, cache))
-        told = report(who, protocol, counted)
+        try:
+            counted.append(_counted(task, who, protocol, cache))
+        except ConfigError as error:  # the other tasks go on
+            failed.append(str(error))
+            continue
+        failed += [f"{task.title}: {sentence}" for sentence in counted[-1]["failed"]]
         if out is not None:
-            write_report(told, out)
-    console.print(page(report(who, protocol, counted)), soft_wrap=True, end="")
-    failed = [sentence for one in counted for sentence in one["failed"]]
+            write_report(report(who, protocol, counted), out)
+    if counted:
+        console.print(page(report(who, protocol, counted)), soft_wrap=True, end="")
     for sentence in failed:
         tell(sentence)
     return 1 if failed else 0
