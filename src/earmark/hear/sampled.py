@@ -10,7 +10,7 @@ from torch import Tensor
 from earmark.hear.embedder import Sounds
 from earmark.hear.windows import center_times
 from earmark.inference.giving import what_to_give
-from earmark.inference.pipeline import Give
+from earmark.inference.placing import TensorGive
 from earmark.inference.settings import EmbedSettings, Place, Pooling
 from earmark.models import Tagger
 
@@ -46,7 +46,7 @@ class Sampled:
             total += (part.shape[1] - (fresh - start)) * found.double()
         return (total / audio.shape[1]).float()
 
-    def _given(self, what: Give, part: Sounds, batch: int) -> Float[Tensor, "sound *dim"]:
+    def _given(self, what: TensorGive, part: Sounds, batch: int) -> Float[Tensor, "sound *dim"]:
         return torch.cat([what.compute(self.model.padded(some)) for some in part.split(batch)])
 
     def times(self, n_samples: int) -> list[float]:
@@ -67,7 +67,7 @@ class Sampled:
         return found
 
     def _nearest(
-        self, what: Give, part: Sounds, times: Float[Tensor, "time"], batch: int
+        self, what: TensorGive, part: Sounds, times: Float[Tensor, "time"], batch: int
     ) -> Float[Tensor, "sound time dim"]:
         """A clip's frames at times in it."""
         frames, spacing = self._given(what, part, batch), what.spacing or 0.0
