@@ -101,6 +101,22 @@ def override(description: Description, assignments: Iterable[str]) -> Descriptio
     return type(description).from_dict(tree)
 
 
+def assigned(assignment: str) -> tuple[str, Any]:
+    """The name and the value of a `name=value` for something that is no description.
+
+    Raises:
+        ConfigError: there is no name or no `=`.
+
+    Example:
+        >>> assigned("layer=[1, 2]"), assigned("precision=bf16")
+        (('layer', [1, 2]), ('precision', 'bf16'))
+    """
+    name, equals, text = assignment.partition("=")
+    if not equals or not name.strip():
+        raise ConfigError(f"{assignment!r} is no assignment; write name=value, such as layer=2")
+    return name.strip(), _value(text)
+
+
 def did_you_mean(name: str, known: Iterable[str], otherwise: str, cutoff: float = 0.6) -> str:
     """The end of an error about an unknown name: the nearest known one, or `otherwise`.
 

@@ -20,9 +20,7 @@ app.command("earmark.cli.models:models", name="models", help="List the models th
 app.command("earmark.cli.imports:import_", name="import", help="Convert published weights to earmark's file.")
 app.command("earmark.cli.export:export", name="export", help="Write a model for its authors' program.")
 app.command("earmark.cli.stats:stats", name="stats", help="Measure mean and deviation of a front end.")
-app.command(
-    "earmark.cli.prepare:prepare", name="prepare", help="Check an archive of recordings, or fetch it."
-)
+app.command("earmark.cli.prepare:app", name="prepare", help="Check an archive of recordings, or fetch it.")
 app.command("earmark.cli.recipes:recipes", name="recipes", help="List the training recipes.")
 app.command("earmark.cli.train:train", name="train", help="Train a model by a recipe.")
 app.command("earmark.cli.pretrain:pretrain", name="pretrain", help="Learn from sound without labels.")
@@ -31,7 +29,7 @@ app.command("earmark.cli.evaluate:evaluate", name="evaluate", help="Count on cli
 app.command("earmark.cli.probe:probe", name="probe", help="Count a linear probe of embeddings.")
 app.command("earmark.cli.similar:similar", name="similar", help="Find the nearest clips by embedding.")
 app.command("earmark.cli.crossval:crossval", name="crossval", help="Train and count fold by fold.")
-app.command("earmark.cli.hear:app", name="hear", help="Check modules of the HEAR common API.")
+app.command("earmark.cli.hear:app", name="hear", help="Check and evaluate modules of the HEAR API.")
 app.command("earmark.cli.average:average", name="average", help="Average the weights of checkpoints.")
 
 

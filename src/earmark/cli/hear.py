@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cyclopts import App
 
-app = App(name="hear", help="Check modules of the HEAR common API.")
+app = App(name="hear", help="Check modules of the HEAR common API, and evaluate them.")
 
 
 @app.command
@@ -34,3 +34,6 @@ def check(module: str, /, *, model: Path | None = None, threads: int | None = No
         out(f"{mark:7}  {finding.what}" + (f": {finding.complaint}" if bad else ""))
     out(f"{module}: {'Looks good!' if not refused else f'{refused} checks fail'}")
     return 1 if refused else 0
+
+
+app.command("earmark.cli.hear_eval:eval_", name="eval", help="Evaluate a module on the benchmark's tasks.")

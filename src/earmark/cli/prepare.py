@@ -5,16 +5,24 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from cyclopts import App
+
 from earmark.cli.words import Flag, tell
 
 if TYPE_CHECKING:
     from earmark.data.clips import Clip, Split
     from earmark.data.preparation.preparing import Measured, Placed, Summary
 
+app = App(name="prepare", help="Check an archive of recordings, or fetch it; or make HEAR tasks of it.")
+app.command(
+    "earmark.cli.prepare_hear:hear_tasks", name="hear-tasks", help="Make tasks for `earmark hear eval`."
+)
+
 MANIFEST = "manifest.jsonl"
 """What lists the clips of a folder of shards."""
 
 
+@app.default
 def prepare(
     corpus: str,
     root: Path,

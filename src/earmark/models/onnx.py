@@ -152,9 +152,12 @@ def _check(model: Tagger, made: Any) -> None:
 def _reduced(made: Any, precision: Precision) -> Any:
     if precision == "fp16":
         float16 = import_module("onnxruntime.transformers.float16")
-        return float16.convert_float_to_float16(
+        made = float16.convert_float_to_float16(
             made, keep_io_types=True, node_block_list=_before_encoder(made)
         )
+        for number, node in enumerate(made.graph.node):
+            node.name = f"{node.name}_{number}"  # the converter gives some names twice, which is refused
+        return made
     if precision == "int8":
         quantization = import_module("onnxruntime.quantization")
         onnx = import_module("onnx")
