@@ -30,7 +30,7 @@ def streamed(sound: torch.Tensor, cuts: list[int], model: HearModel) -> tuple[to
 
 
 @pytest.mark.parametrize(("name", "how"), LIKE)
-@pytest.mark.parametrize("seconds", [0.0001, 0.03, 0.4, 1.0, 3.9])
+@pytest.mark.parametrize("seconds", [0.0001, 0.4, 2.3])
 def test_blocks_give_what_the_whole_sound_gives(
     name: str, how: dict[str, Any], seconds: float, tmp_path: Path
 ) -> None:
@@ -39,14 +39,13 @@ def test_blocks_give_what_the_whole_sound_gives(
     sound = noise(1, seconds, model.sample_rate)
     wanted, milliseconds = here.get_timestamp_embeddings(sound, model)
     scene = here.get_scene_embeddings(sound, model)[0]
-    for pieces in (1, 2, 9):
-        cuts = sorted(draws.integers(0, sound.shape[1], pieces - 1).tolist())
-        with torch.no_grad():
-            times, found = streamed(sound[0], cuts, model)
-            again = model.embedder.scene_of(Rolling(sound[0].tensor_split(cuts)), model.batch)
-        torch.testing.assert_close((times * 1000).float(), milliseconds[0])
-        torch.testing.assert_close(found, wanted[0], atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(again, scene, atol=1e-5, rtol=1e-5)
+    cuts = sorted(draws.integers(0, sound.shape[1], 6).tolist())
+    with torch.no_grad():
+        times, found = streamed(sound[0], cuts, model)
+        again = model.embedder.scene_of(Rolling(sound[0].tensor_split(cuts)), model.batch)
+    torch.testing.assert_close((times * 1000).float(), milliseconds[0])
+    torch.testing.assert_close(found, wanted[0], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(again, scene, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "how"), LIKE)
@@ -56,7 +55,7 @@ def test_an_open_file_is_embedded_in_memory_that_does_not_grow(
     """What is held of a sound is the same for one that is four times as long."""
     model = model_for(name, tmp_path, batch=1, **how)
     held: list[int] = []
-    for seconds in (30, 120):
+    for seconds in (4, 12):
         sound = Rolling(noise(1, seconds, model.sample_rate)[0].split(4000))
         most = 0
         with torch.no_grad():
@@ -64,7 +63,7 @@ def test_an_open_file_is_embedded_in_memory_that_does_not_grow(
                 most = max(most, sound.end - sound.first)
         held.append(most)
     assert held[1] <= held[0] + 4000
-    assert held[1] < 15 * model.sample_rate
+    assert held[1] < 3 * model.sample_rate
 
 
 def test_a_file_is_read_at_the_models_rate(tmp_path: Path) -> None:
