@@ -59,6 +59,7 @@ def summarized(results: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, 
 
 def show(title: str, table: dict[str, dict[str, float]], share: float = 1.0) -> None:
     """Print one table."""
+    sys.stdout.flush()
     print(f"\n{title}")
     print(f"{'':16} {'core s':>9} {'x':>6} {'max |d|':>9} of {table[FIRST]['largest']:.2f}")
     for name, row in table.items():
@@ -86,7 +87,7 @@ def memory(folder: Path, precisions: list[str], works: list[tuple[str, int]]) ->
             loaded, most = peak(name, folder, what, seconds)
             line = f"{what} {seconds} s, {name.removesuffix(' first')}"
             done[line] = (loaded, most)
-            print(f"{line:32} {loaded:8.0f} {most:8.0f} {most - loaded:8.0f}")
+            print(f"{line:32} {loaded:8.0f} {most:8.0f} {most - loaded:8.0f}", flush=True)
     return done
 
 
@@ -111,6 +112,7 @@ def main() -> None:
     parser.add_argument("--scene-part", type=int, default=15, help="seconds of it that are timed")
     parser.add_argument("--long", action="store_true", help="only memory of 10 minutes and of 2 hours")
     parser.add_argument("--no-memory", action="store_true")
+    parser.add_argument("--no-times", action="store_true")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     done: dict[str, Any] = {}
@@ -121,7 +123,8 @@ def main() -> None:
             for seconds in (600, 7200):
                 done |= memory_of_files(folder, given.precisions, seconds)
         else:
-            done |= times(folder, given)
+            if not given.no_times:
+                done |= times(folder, given)
             if not given.no_memory:
                 works = [(module, seconds) for module in given.modules for seconds in given.seconds]
                 done |= memory(folder, given.precisions, [*works, ("scene", 60 * given.scene_minutes)])
