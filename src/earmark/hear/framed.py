@@ -86,7 +86,8 @@ class Framed:
         frames, first = self._n_frames(audio.shape[1]), 0
         while first < frames:
             size = self._next(frames - first)
-            yield self._encoded(audio[:, first * self.config.frame_stride :], size)
+            last = first + size == frames
+            yield self._encoded(audio[:, first * self.config.frame_stride :], None if last else size)
             first += size
 
     def _chunks_of(self, sound: Rolling) -> Iterator[Float[Tensor, "1 _ dim"]]:
@@ -97,7 +98,7 @@ class Framed:
             if left < 1:
                 return
             size = self._next(left)
-            yield self._encoded(sound.stretch().audio, size)
+            yield self._encoded(sound.stretch().audio, None if size == left else size)
             first += size
             sound.forget(first * stride)
 
@@ -110,9 +111,13 @@ class Framed:
             return self.most
         return frames if frames <= self.most else math.ceil(frames / 2)
 
-    def _encoded(self, audio: Sounds, frames: int) -> Float[Tensor, "sound _ dim"]:
-        """The first frames of a stretch."""
-        part = audio[:, : (frames - 1) * self.config.frame_stride + self.config.min_frames]
+    def _encoded(self, part: Sounds, frames: int | None) -> Float[Tensor, "sound _ dim"]:
+        """The first frames of a stretch; None for all, and for what is left behind the last one.
+
+        That has a share in the norm of the first layer, which is over time.
+        """
+        if frames is not None:
+            part = part[:, : (frames - 1) * self.config.frame_stride + self.config.min_frames]
         missing = self.model.min_samples - part.shape[1]
         if missing > 0:
             part = nn.functional.pad(part, (0, missing))
