@@ -3,11 +3,11 @@
     python -m venv bench && bench/bin/pip install .          # earmark with its torch, in a place of its own
     bench/bin/pip install --no-deps hear21passt==0.0.26 torchaudio==2.11.0
     bench/bin/python benchmarks/hear.py [--seconds 10 60] [--rounds 3 1] [--scene-minutes 20] [--json FILE]
-    bench/bin/python benchmarks/hear.py --long               # memory of 10 minutes and of 2 hours, from a file
+    bench/bin/python benchmarks/hear.py --long               # memory of files of 10 minutes and 2 hours
 
 Each contestant is a process of its own that lives through the whole run; a round asks each of them once, and
-ratios are medians of ratios within a round.  On a processor scenes of long audio are computed window by window
-by both, so their time is that of `--scene-part` seconds, times as many windows as the whole has.  Memory is
+ratios are medians of ratios within a round.  On a processor both compute scenes of long audio window by
+window, so their time is that of `--scene-part` seconds, times as many windows as the whole has.  Memory is
 the peak of a process of its own for each line; there the network hears the first windows only, in all alike,
 as the rest would take an hour and no more memory.  Values are compared at each tenth point in time.
 """
@@ -161,7 +161,7 @@ def memory_of_files(folder: Path, precisions: list[str], seconds: int) -> dict[s
     for precision in precisions:
         loaded, most = peak(f"earmark {precision} first", folder, "file", seconds)
         done[f"{precision} {seconds}"] = (loaded, most)
-        print(f"scene of a file of {seconds // 60} min, {precision}: {most:.0f} MB, {loaded:.0f} after loading")
+        print(f"scene of a file of {seconds // 60} min, {precision}: {most:.0f} MB, {loaded:.0f} loaded")
     return done
 
 

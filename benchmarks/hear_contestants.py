@@ -2,8 +2,9 @@
 
     python benchmarks/hear_contestants.py NAME FOLDER
 
-`make` writes the common weights into the folder; `published` is hear21passt; `earmark fp32` and so on are earmark's modules.  With `first` in the name the
-network hears the first three windows only and gives zeros for the rest: what is measured then is memory.
+`make` writes the common weights into the folder; `published` is hear21passt; `earmark fp32` and so on are
+earmark's modules.  With `first` in the name the network hears the first three windows only and gives zeros
+for the rest: what is measured then is memory.
 """
 
 import contextlib
@@ -31,12 +32,13 @@ SHOWN = 10
 FIRST = 3
 
 
-def sound(seconds: float) -> torch.Tensor:
+def sound(seconds: int) -> torch.Tensor:
     """Noise that is louder and softer, the same for all."""
     draws, whole = np.random.default_rng(0), torch.empty(1, seconds * RATE)
     for place, second in enumerate(whole[0].split(RATE)):
         loudness = 0.05 + 0.2 * np.sin(place) ** 2
-        second[:] = torch.from_numpy(draws.standard_normal(RATE, np.float32) * np.float32(loudness)).clip(-1, 1)
+        noise = torch.from_numpy(draws.standard_normal(RATE, np.float32))
+        second[:] = (noise * loudness).clip(-1, 1)
     return whole
 
 
@@ -105,22 +107,23 @@ def runs(maker: str, how: list[str], folder: Path) -> dict[str, Callable[[int], 
     def of(name: str) -> tuple[Any, Any]:
         if name not in made:
             made.clear()  # one at a time, as a user has it
-            made[name] = published(folder, name, few) if maker == "published" else earmark(
-                folder, name, how[0], few
-            )
+            theirs = maker == "published"
+            made[name] = published(folder, name, few) if theirs else earmark(folder, name, how[0], few)
             made_with.append(peak_mb())
         return made[name]
 
     def timestamps(name: str) -> Callable[[int], Any]:
         def run(seconds: int) -> Any:
             module, model = of(name)
-            return lambda audio=sound(seconds): module.get_timestamp_embeddings(audio, model)[0][0, ::SHOWN]
+            audio = sound(seconds)
+            return lambda: module.get_timestamp_embeddings(audio, model)[0][0, ::SHOWN]
 
         return run
 
     def scene(seconds: int) -> Any:
         module, model = of("base")
-        return lambda audio=sound(seconds): module.get_scene_embeddings(audio, model)
+        audio = sound(seconds)
+        return lambda: module.get_scene_embeddings(audio, model)
 
     def file(seconds: int) -> Any:
         from earmark.hear.streaming import scene_embedding_of

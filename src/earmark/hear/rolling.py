@@ -15,7 +15,7 @@ class Rolling:
 
     Args:
         blocks: mono samples; at least one sample comes.
-        device: where stretches of it shall be.
+        device: where stretches of it shall be; the processor if None.
 
     Attributes:
         first: place of the first sample that is held.
@@ -34,9 +34,9 @@ class Rolling:
     """
 
     def __init__(
-        self, blocks: Iterable[Float[Tensor, "_sample"]], device: torch.device = torch.device("cpu")
+        self, blocks: Iterable[Float[Tensor, "_sample"]], device: torch.device | None = None
     ) -> None:
-        self._blocks, self.device = iter(blocks), device
+        self._blocks, self.device = iter(blocks), device or torch.device("cpu")
         self._held: list[Float[Tensor, "_sample"]] = []
         self.first = self.end = 0
         self.ended = False
