@@ -26,8 +26,8 @@ from inference import Contestant, race
 
 WORKER = Path(__file__).parent / "hear_contestants.py"
 FIRST = "published"
-HOP, RATE = 2.5, 32000
-"""Seconds between the windows of a scene; Hz."""
+HOP, CLIP, RATE = 2.5, 10, 32000
+"""Seconds between the windows of a scene, and of a window; Hz."""
 
 
 def names(precisions: list[str]) -> list[str]:
@@ -115,6 +115,8 @@ def main() -> None:
     parser.add_argument("--no-times", action="store_true")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
+    if given.scene_part <= CLIP:
+        parser.error(f"--scene-part is {given.scene_part}; a sound of {CLIP} s is not cut into windows yet")
     done: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
