@@ -3,7 +3,7 @@
     python benchmarks/dbert_probes.py DATA --model RUN            # DATA holds esc10, fsdd and ravdess_16k
     python benchmarks/dbert_probes.py DATA --model RUN --quick --vectors output "layer 1+std"
 
-Folds are the corpora's own: official ones, speakers, actors.  The probe is that of `earmark evaluate --probe`
+Folds are the corpora's own: official ones, speakers, actors.  The probe is that of `earmark probe`
 (standardized vectors, logistic regression, nothing tuned), on every vector that a clip gives:
 
     summary     the projected summary token           output   mean of the projected frames

@@ -16,7 +16,7 @@ from cli.running import Running
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
-COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line.startswith("earmark ")]
+COMMANDS = [[line for line in block.splitlines() if line.startswith("earmark ")] for block in BLOCKS]
 SOUNDS = (".flac", ".mp3", ".ogg", ".wav")
 PYTHON = re.findall(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
 
@@ -49,19 +49,25 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_readme_shows_commands() -> None:
-    assert len(COMMANDS) >= 8
+    assert sum(map(len, COMMANDS)) >= 8
     assert len(PYTHON) == 1
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_of_readme_works(command: str, desk: Path, tmp_path: Path) -> None:
-    arguments = shlex.split(command, comments=True)[1:]
-    result = Running(arguments, desk, tmp_path, before=partial(live_in, desk)).end()
-    assert result.returncode == 0, result.stderr
-    if "--out" in arguments and "--dry-run" not in arguments:
-        assert (desk / arguments[arguments.index("--out") + 1]).stat().st_size > 0
-    else:
-        assert result.stdout
+@pytest.mark.parametrize(
+    "commands", [one for one in COMMANDS if one], ids=lambda commands: commands[0].split()[1]
+)
+def test_the_commands_of_a_block_of_readme_work_in_their_order(
+    commands: list[str], desk: Path, tmp_path: Path
+) -> None:
+    for number, command in enumerate(commands):
+        arguments = shlex.split(command, comments=True)[1:]
+        (told := tmp_path / str(number)).mkdir()
+        result = Running(arguments, desk, told, before=partial(live_in, desk)).end()
+        assert result.returncode == 0, (command, result.stderr)
+        if "--out" in arguments and "--dry-run" not in arguments:
+            assert (desk / arguments[arguments.index("--out") + 1]).stat().st_size > 0
+        else:
+            assert result.stdout, command
 
 
 def test_the_python_of_readme_works(desk: Path) -> None:

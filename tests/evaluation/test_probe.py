@@ -10,6 +10,7 @@ import soundfile
 import torch
 
 from earmark.cli.evaluate import evaluate
+from earmark.cli.probe import probe as probe_command
 from earmark.config import ConfigError
 from earmark.data import CORPORA, Clip, Split
 from earmark.encoders import ResidualCNN
@@ -55,8 +56,9 @@ def split(tmp_path: Path) -> Split:
 
 def test_a_probe_finds_what_embeddings_tell_apart(model: Tagger, split: Split) -> None:
     report = probe(model, [split, Split(split.labels, split.test, split.train)])
-    assert report.accuracies == [1.0, 1.0]
-    assert (report.clips, report.failed, report.mean) == (10, [], 1.0)
+    assert report.scores == [1.0, 1.0]
+    assert (report.clips, report.failed, report.mean, report.deviation) == (10, [], 1.0, 0.0)
+    assert (report.metric, report.chance) == ("top-1", 0.5)
 
 
 def test_a_held_out_clip_that_cannot_be_heard_counts_as_wrong(
@@ -64,7 +66,7 @@ def test_a_held_out_clip_that_cannot_be_heard_counts_as_wrong(
 ) -> None:
     gone = [Clip(tmp_path / "gone.wav", ("low",)), Clip(tmp_path / "lost.wav", ("high",))]
     report = probe(model, [Split(split.labels, split.train + gone[:1], split.test + gone[1:])])
-    assert report.accuracies == [2 / 3]
+    assert report.scores == [2 / 3]
     assert ["gone.wav" in report.failed[0], "lost.wav" in report.failed[1]] == [True, True]
 
 
@@ -100,15 +102,53 @@ def test_the_command_probes_every_fold_of_a_corpus_that_the_model_never_saw(
 ) -> None:
     file, report = tmp_path / "model.safetensors", tmp_path / "report.json"
     save(model, file)
-    assert evaluate(str(file), data=tones, corpus="esc10", probe=True, out=report) == 0
+    assert probe_command(tones, model=str(file), corpus="esc10", out=report) == 0
     printed = capsys.readouterr().out
     assert "fold 5: top-1" in printed
     assert "50 clips, 0 failed: mean top-1" in printed
     tree = json.loads(report.read_text())
     assert tree["folds"] == [1, 2, 3, 4, 5]
     assert tree["mean"] > 0.5  # ten pitches; a guess finds a tenth
-    assert evaluate(str(file), data=tones, corpus="esc10", probe=True, fold=2, out=report) == 0
+    assert tree["chance"] == pytest.approx(0.1)
+    assert probe_command(tones, model=str(file), corpus="esc10", fold=2, out=report) == 0
     assert json.loads(report.read_text())["folds"] == [2]
+
+
+def test_any_table_can_be_probed_and_its_groups_stay_on_one_side(
+    model: Tagger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, table = tmp_path / "model.safetensors", tmp_path / "clips.csv"
+    save(model, file)
+    lines = ["file,label,group"]
+    for number in range(20):
+        for name, hertz in (("low", 200), ("high", 3000)):
+            clip(tmp_path, f"{name}{number}.wav", hertz * (1 + number / 100), name)
+            lines.append(f"{name}{number}.wav,{name},{name}-{number // 2}")
+    table.write_text("\n".join(lines))
+    assert probe_command(table, model=str(file), layer=["bands", 0], pool="mean") == 0
+    printed = capsys.readouterr().out
+    assert "fold 5: top-1" in printed
+    assert "40 clips, 0 failed: mean top-1 1.0000 +- 0.0000" in printed
+
+
+def test_clips_of_several_labels_are_counted_by_mean_average_precision(model: Tagger, tmp_path: Path) -> None:
+    rate, rng, clips = 16000, np.random.default_rng(0), list[Clip]()
+    for number in range(40):
+        labels = [name for name in ("low", "high") if rng.random() < 0.5]
+        wave = np.zeros(8000)
+        for name in labels:
+            hertz = {"low": 250, "high": 3000}[name] * rng.uniform(0.95, 1.05)
+            wave += 0.3 * np.sin(2 * np.pi * hertz * np.arange(8000) / rate)
+        soundfile.write(tmp_path / f"{number}.wav", wave + rng.normal(0, 1e-3, 8000), rate)
+        clips.append(Clip(tmp_path / f"{number}.wav", tuple(labels)))
+    gone = Clip(tmp_path / "gone.wav", ("low",))
+    labels = LabelSet(names=("low", "high", "never"), exclusive=False)
+    report = probe(model, [Split(labels, clips[:30], clips[30:])])
+    assert (report.metric, report.mean) == ("mAP", 1.0)
+    assert 0.1 < report.chance < 0.8
+    worse = probe(model, [Split(labels, clips[:30], [*clips[30:], gone])])
+    assert worse.mean < 1.0  # what cannot be heard is ranked last
+    assert len(worse.failed) == 1
 
 
 def test_a_model_of_other_labels_is_counted_on_all_clips_at_once(
@@ -139,7 +179,7 @@ def test_a_model_that_may_know_the_clips_by_heart_is_counted_on_the_fold_it_neve
 def test_a_model_without_a_head_can_only_be_probed(model: Tagger, tones: Path, tmp_path: Path) -> None:
     file = tmp_path / "model.safetensors"
     save(model.config.replace(head=None).build(), file)
-    with pytest.raises(ConfigError, match="has no head and gives embeddings only; take --probe"):
+    with pytest.raises(ConfigError, match="has no head and gives embeddings only; try `earmark probe`"):
         evaluate(str(file), data=tones, corpus="esc10")
 
 
@@ -160,5 +200,8 @@ def test_the_published_mn04_hears_as_its_reference_does(
     assert corpus in CORPORA
     report = tmp_path / "report.json"
     root = Path(DATA)
-    assert evaluate(str(root / MN04), data=root / folder, corpus=corpus, probe=probed, out=report) == 0
+    if probed:
+        assert probe_command(root / folder, model=str(root / MN04), corpus=corpus, out=report) == 0
+    else:
+        assert evaluate(str(root / MN04), data=root / folder, corpus=corpus, out=report) == 0
     assert json.loads(report.read_text())[key] == pytest.approx(expected, abs=0.005)

@@ -221,3 +221,16 @@ def test_short_clips_are_reflected_as_numpy_does() -> None:
         ours = mirrored(torch.arange(-9, n_samples + 11), n_samples)
         theirs = np.pad(np.arange(n_samples), (9, 11), mode="reflect")
         assert ours.tolist() == theirs.tolist()
+
+
+def test_several_layers_stand_behind_one_another(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    torch.manual_seed(0)
+    save(CNN.build(), path)
+    builtin, audio = module("builtin"), torch.randn(2, 40_000) * 0.1
+    places = ["bands", 0, "end"]
+    several = builtin.load_model(str(path), layer=places, pool="mean")
+    alone = [builtin.load_model(str(path), layer=[place], pool="mean") for place in places]
+    for embed in (builtin.get_scene_embeddings, lambda *both: builtin.get_timestamp_embeddings(*both)[0]):
+        assert torch.equal(embed(audio, several), torch.cat([embed(audio, one) for one in alone], dim=-1))
+    assert several.timestamp_embedding_size == sum(one.timestamp_embedding_size for one in alone)

@@ -22,6 +22,7 @@ LIKE: list[tuple[str, dict[str, Any]]] = [
     ("dbert", {"chunk_minutes": 0.01}),
     ("builtin", {}),
     ("model", {}),
+    ("mn04", {"layer": ["bands", 0, "end"], "pool": "mean"}),
 ]
 
 

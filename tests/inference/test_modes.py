@@ -1,5 +1,7 @@
 """What `embed` can give: embeddings, logits, both, and what a layer hears."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from earmark.config import ConfigError
 from earmark.encoders import PaSST
 from earmark.frontends import KaldiFbank
 from earmark.inference.embedding import embed
+from earmark.inference.settings import Pooling
 from earmark.inference.tagging import tag
 from earmark.labels import LabelSet
 from earmark.models import TaggerConfig
@@ -39,6 +42,32 @@ def test_a_layer_gives_its_own_width_and_grid() -> None:
         assert frames.embeddings.shape[1] == layer.frame_dim
         spacing = layer.frame_stride * model.config.frontend.frame_seconds
         assert np.allclose(np.diff((frames.starts + frames.ends)[2:-2] / 2), spacing)
+
+
+@torch.inference_mode()
+def test_several_layers_stand_behind_one_another_each_as_it_is_alone() -> None:
+    model = make_model()
+    for pool in get_args(Pooling):
+        alone = [embed(SOUND, model=model, layer=[place], pool=pool) for place in ("bands", 0, "end")]
+        several = embed(SOUND, model=model, layer=["bands", 0, "end"], pool=pool)
+        assert np.array_equal(several.embeddings, np.concatenate([one.embeddings for one in alone], axis=1))
+
+
+@torch.inference_mode()
+def test_pools_are_the_statistics_of_the_frames() -> None:
+    model = make_model()
+    waveform = model.eval().padded(torch.from_numpy(NOISE)[None])
+    frames = model.encode(waveform, 0).frames[0].numpy()
+    found = embed(SOUND, model=model, layer=0, pool="mean+deviation").embeddings[0]
+    assert np.allclose(found, np.concatenate([frames.mean(axis=0), frames.std(axis=0)]), atol=1e-5)
+    bands = model.frontend(waveform)[0].numpy()
+    assert np.allclose(
+        embed(SOUND, model=model, layer=["bands"]).embeddings[0], bands.mean(axis=1), atol=1e-5
+    )
+    tracks = embed(SOUND, model=model, layer=["bands"], level="frame")
+    assert tracks.embeddings.shape[1] == model.config.frontend.n_bands
+    centers = (tracks.starts + tracks.ends)[1:-1] / 2
+    assert np.allclose(np.diff(centers), model.config.frontend.frame_seconds)
 
 
 @pytest.mark.parametrize("samples", [1, 160, 800])
@@ -78,6 +107,10 @@ def test_an_ensemble_tags_and_embeds_like_its_members() -> None:
     [
         ({"mode": "logits", "level": "frame"}, "logits are of whole clips"),
         ({"mode": "all", "layer": 0}, "logits are of whole clips"),
+        ({"mode": "all", "pool": "mean"}, "logits are of whole clips"),
+        ({"layer": [0, 0]}, "each once"),
+        ({"layer": []}, "one layer or more"),
+        ({"layer": [0, "end"], "level": "frame"}, "frames of their own lengths"),
         ({"layer": 99}, "layer is 99 but the encoder has"),
     ],
 )

@@ -28,6 +28,8 @@ app.command("earmark.cli.train:train", name="train", help="Train a model by a re
 app.command("earmark.cli.pretrain:pretrain", name="pretrain", help="Learn from sound without labels.")
 app.command("earmark.cli.bench_train:bench_train", name="bench-train", help="Time training steps.")
 app.command("earmark.cli.evaluate:evaluate", name="evaluate", help="Count on clips that were held out.")
+app.command("earmark.cli.probe:probe", name="probe", help="Count a linear probe of embeddings.")
+app.command("earmark.cli.similar:similar", name="similar", help="Find the nearest clips by embedding.")
 app.command("earmark.cli.crossval:crossval", name="crossval", help="Train and count fold by fold.")
 app.command("earmark.cli.hear:app", name="hear", help="Check modules of the HEAR common API.")
 app.command("earmark.cli.average:average", name="average", help="Average the weights of checkpoints.")

@@ -1,6 +1,5 @@
 """A run over many files, as `tag` and `embed` share it: the same promises for both."""
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -15,6 +14,7 @@ from earmark.cli.terminal import Output, Watch
 from earmark.cli.words import Stopped, tell
 from earmark.config import ConfigError
 from earmark.files import commit
+from earmark.inference.digest import weights_digest
 from earmark.inference.formats import check, pieces
 from earmark.inference.journal import Journal, OutputError, Record, failure
 from earmark.inference.settings import Run, cores
@@ -52,7 +52,7 @@ class Batch:
         prepare: loads the model.  It imports torch, so it is called when the decoder processes are on their
             way.
         record: a result as a record of the journal.
-        write: renders records in a format.
+        write: renders records in a format; one that can says of which model and settings they are.
         earlier: an earlier output as records.
         pieces: of a format and whether there is one source: what turns results into pieces of text.
     """
@@ -65,7 +65,7 @@ class Batch:
     settings: dict[str, Any]
     prepare: Callable[[], Ready]
     record: Callable[[Any], Record]
-    write: Callable[[BinaryIO, str, bool, Records], None]
+    write: Callable[[BinaryIO, str, bool, Records, dict[str, Any]], None]
     earlier: Callable[[Path, str], Iterator[Record]]
     pieces: Callable[[str, bool], Callable[[Results], Iterator[str]]] = pieces
 
@@ -88,9 +88,9 @@ def run_batch(batch: Batch) -> int:
     check(batch.form)
     output = Output()
     if batch.out is not None:
-        settings = {**batch.settings, "model_digest": _digest(batch.settings["model"])}
+        settings = {**batch.settings, "model_digest": weights_digest(batch.settings["model"])}
         with Journal(batch.out, settings, batch.resume) as journal:
-            return _to_file(batch, batch.out, journal)
+            return _to_file(batch, batch.out, journal, settings)
     failed = 0
 
     def counted(results: Results) -> Results:
@@ -105,14 +105,14 @@ def run_batch(batch: Batch) -> int:
     return 1 if failed else 0
 
 
-def _to_file(batch: Batch, out: Path, journal: Journal) -> int:
+def _to_file(batch: Batch, out: Path, journal: Journal, about: dict[str, Any]) -> int:
     try:
         with _hearing(batch) as (heard, misfit):
             if not journal.found:
                 journal.begin(_earlier(batch, out, misfit) if batch.resume and out.exists() else ())
             for result in heard(journal.done.copy()):
                 journal.append(batch.record(result))
-        _render(batch, out, journal)
+        _render(batch, out, journal, about)
     except (KeyboardInterrupt, Stopped, OutputError):
         if journal.done:
             kept = f"{journal.done.total()} results are kept in {displayable(journal.part)}"
@@ -120,23 +120,6 @@ def _to_file(batch: Batch, out: Path, journal: Journal) -> int:
         raise
     journal.discard()
     return 1 if journal.failed else 0
-
-
-def _digest(model: str) -> str | None:
-    """Which weights these are, so that a run is not resumed with others of the same name."""
-    path = (
-        Path(__file__).parents[1] / "weights" / "builtin.safetensors" if model == "builtin" else Path(model)
-    )
-    if not path.is_file():  # a published model, which is fetched now, or an imported one, or several
-        from earmark.models.zoo import members_of, resolve
-
-        if members := members_of(model):
-            return " ".join(_digest(str(member)) or "?" for member in members)
-        with suppress(ConfigError):
-            path = resolve(model)
-    with suppress(OSError), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    return None  # no such model, which is said when it is loaded
 
 
 def _earlier(batch: Batch, out: Path, misfit: Callable[[Record], str | None]) -> Iterator[Record]:
@@ -150,10 +133,10 @@ def _earlier(batch: Batch, out: Path, misfit: Callable[[Record], str | None]) ->
         yield record
 
 
-def _render(batch: Batch, out: Path, journal: Journal) -> None:
+def _render(batch: Batch, out: Path, journal: Journal, about: dict[str, Any]) -> None:
     try:
         with commit(out) as file:
-            batch.write(file, batch.form, batch.search.single, journal.records)
+            batch.write(file, batch.form, batch.search.single, journal.records, about)
     except OSError as error:
         raise failure(out, error) from None
 

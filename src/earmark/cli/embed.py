@@ -1,7 +1,7 @@
 """`earmark embed`: turn recordings into vectors."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -13,7 +13,8 @@ def embed(
     out: Path,
     level: Literal["clip", "frame"] = "clip",
     mode: Literal["embedding", "logits", "all"] = "embedding",
-    layer: int | None = None,
+    layer: list[int | Literal["bands", "end"]] | None = None,
+    pool: Literal["summary", "mean", "mean+deviation"] = "summary",
     model: str = "builtin",
     window: float | None = None,
     hop: float | None = None,
@@ -34,7 +35,9 @@ def embed(
         out: write to this file, .npz, .parquet or .safetensors; it appears when all is done.
         level: a vector for each file or window (clip), or for each frame that the model encodes (frame).
         mode: the embedding, the logits, or the logits followed by the embedding (all).
-        layer: embed with this layer of the encoder, from 0, or from -1 backwards; its end if not given.
+        layer: embed with this layer of the encoder, from 0, or from -1 backwards; its end if not given. Given
+            several times, they stand behind one another; bands (of the front end) and end may be among them.
+        pool: how frames become a vector: as the model does it, by their mean or their mean and deviation.
         model: a name, a checkpoint file, a training run's folder, or several of them with commas between.
         window: seconds; a vector for each stretch of this length, instead of one for the file.
         hop: seconds from the start of one window to the next; the window if not given.
@@ -50,11 +53,12 @@ def embed(
     from earmark.inference.settings import EmbedSettings, Run
     from earmark.inference.sources import Search
 
-    settings = EmbedSettings(level=level, mode=mode, layer=layer, window=window, hop=hop)
+    settings = EmbedSettings(level=level, mode=mode, layer=layers(layer), pool=pool, window=window, hop=hop)
     run = Run(device=device, batch=batch, workers=workers, on_truncated=on_truncated)
 
     def prepare() -> Ready:
-        from earmark.inference.embedding import embed_items, ready_to_embed, what_to_give
+        from earmark.inference.embedding import embed_items, ready_to_embed
+        from earmark.inference.giving import what_to_give
         from earmark.models.precision import with_precision
 
         encoder = with_precision(ready_to_embed(model, device), precision)
@@ -86,3 +90,10 @@ def embed(
             earlier=formats.read_embeddings,
         )
     )
+
+
+def layers(given: list[int | Literal["bands", "end"]] | None) -> int | tuple[Any, ...] | None:
+    """One as a number, as journals of earlier runs have it."""
+    if given is None:
+        return None
+    return given[0] if len(given) == 1 and isinstance(given[0], int) else tuple(given)

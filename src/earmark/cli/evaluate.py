@@ -4,12 +4,12 @@ import json
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 from rich.table import Table
 
-from earmark.cli.words import Assignments, Flag, set_threads, tell
+from earmark.cli.words import Assignments, set_threads, tell
 
 if TYPE_CHECKING:
     from earmark.evaluation.assessment import Aims
@@ -27,7 +27,6 @@ def evaluate(
     corpus: str | None = None,
     fold: int | None = None,
     split: Literal["test", "validation", "train"] = "test",
-    probe: Annotated[bool, Flag] = False,
     out: Path | None = None,
     set_: Assignments = None,
     device: str = "cpu",
@@ -46,8 +45,6 @@ def evaluate(
         fold: the held-out fold; by default the one that the model's own recipe held out, or all where the
             model has other labels than the corpus and so never saw it.
         split: the part of the corpus that is counted.
-        probe: instead of the model's own tags, count those of logistic regression on its frozen embeddings,
-            learned anew from the other folds.
         out: a folder for the full report; or a .json for numbers, a .npz or .parquet for predictions alone.
         set_: rarer wishes for the full report, such as --set resamples=200 (of the bootstrap; 0 for none),
             --set seed=1, or --set precision=0.9: thresholds for the largest recall at this precision, not for
@@ -64,12 +61,10 @@ def evaluate(
         raise ConfigError("name a model, a run folder or stored predictions to evaluate")
     set_threads(threads)
     aims = override(Aims(), set_ or [])
-    computed = [model for model in models if probe or not is_predictions(model)]
+    computed = [model for model in models if not is_predictions(model)]
     if computed and data is None:
         raise ConfigError("evaluating a model needs --data, the folder or table of the corpus")
     held = hold_out(computed, data, corpus, fold, split) if computed and data is not None else None
-    if probe:
-        return probed(models, held, out, device)
     return counted([spoken(model, held, device) for model in models], out, aims)
 
 
@@ -91,7 +86,7 @@ def spoken(model: str, held: "HeldOut | None", device: str) -> "tuple[Prediction
         return read_predictions(Path(model)), None
     tagger = place(load(model), device)
     if not tagger.has_head:
-        raise ConfigError(f"{model} has no head and gives embeddings only; take --probe")
+        raise ConfigError(f"{model} has no head and gives embeddings only; try `earmark probe`")
     about = {"model": model, **held.about, "earmark": __version__}
     clips, others = held.clips(), held.clips("validation") if held.part == "test" else []
     with watching(len(clips) + len(others)) as step:
@@ -146,36 +141,6 @@ def write(
         for sentence in found.notes:
             console.print(sentence, soft_wrap=True)
         console.print(f"The full report is in {displayable(out)}.", soft_wrap=True)
-
-
-def probed(models: tuple[str, ...], held: "HeldOut | None", out: Path | None, device: str) -> int:
-    """Count a linear probe on the held-out clips of some folds, print it and write it.
-
-    Raises:
-        ConfigError: several models, or another part than held-out clips.
-    """
-    from earmark.config import ConfigError
-    from earmark.evaluation.folder import write_text
-    from earmark.evaluation.probe import probe as run
-    from earmark.inference.pipeline import place
-    from earmark.models import load
-
-    if len(models) != 1 or held is None or held.part != "test":
-        raise ConfigError("--probe takes one model, and counts on held-out clips only")
-    report = run(place(load(models[0]), device), list(held.splits.values()))
-    console = plain_console()
-    for sentence in report.failed:
-        console.print(f"failed: {sentence}")
-    for fold, accuracy in zip(held.splits, report.accuracies, strict=True):
-        console.print(f"{'' if fold is None else f'fold {fold}: '}top-1 {accuracy:.4f}")
-    console.print(f"{report.clips} clips, {len(report.failed)} failed: mean top-1 {report.mean:.4f}")
-    if out is not None:
-        if out.suffix.lower() != ".json":
-            out.mkdir(parents=True, exist_ok=True)
-            out = out / "probe.json"
-        tree = report._asdict() | {"folds": [fold for fold in held.splits if fold is not None]}
-        write_text(out, json.dumps(tree, indent=1))
-    return 1 if report.failed else 0
 
 
 def print_report(report: "Report") -> None:

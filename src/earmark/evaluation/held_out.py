@@ -169,5 +169,6 @@ def _folds_of(kind: str) -> str:
 
 
 def _has_labels_of_folds(labels: LabelSet, corpus: CorpusConfig) -> bool:
-    folded = [known.labels.names for known in CORPORA.values() if known.n_folds > 1]
-    return labels.names in [*folded, corpus.labels.names]
+    """Whether a model's labels are those of this corpus, or of another one with the same folds."""
+    alike = [known for known in CORPORA.values() if _folds_of(known.kind) == _folds_of(corpus.kind)]
+    return labels.names in [corpus.labels.names, *(known.labels.names for known in alike)]

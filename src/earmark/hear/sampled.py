@@ -1,20 +1,20 @@
 """Points in time embedded by the nearest of a model's frames."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from earmark.hear.embedder import Sounds, Timed
 from earmark.hear.rolling import Rolling
 from earmark.hear.windows import PER_SECOND, Grid, center_times
 from earmark.inference.cutting import Window
-from earmark.inference.embedding import what_to_give
+from earmark.inference.giving import what_to_give
 from earmark.inference.pipeline import Give, cutter_for
-from earmark.inference.settings import Cut, EmbedSettings
+from earmark.inference.settings import Cut, EmbedSettings, Place, Pooling
 from earmark.models import Tagger
 
 
@@ -23,15 +23,22 @@ class Sampled:
 
     Args:
         model: any whose encoder gives frames.
-        layer: of the encoder, counted from 0, or from -1 backwards; None for its end.
+        layer: of the encoder, counted from 0, or from -1 backwards; None for its end.  Several, "bands" (of
+            the front end) and "end" among them, stand behind one another.
+        pool: how a scene's frames become one vector: as the model sums them up, "mean" or "mean+deviation".
     """
 
-    def __init__(self, model: Tagger, layer: int | None = None) -> None:
+    def __init__(
+        self, model: Tagger, layer: int | Sequence[Place] | None = None, pool: Pooling = "summary"
+    ) -> None:
         self.model = model
-        self.clips = what_to_give(model, EmbedSettings(layer=layer))
-        self.frames = what_to_give(model, EmbedSettings(level="frame", layer=layer))
-        self.scene_size, self.timestamp_size = self.clips.dim, self.frames.dim
-        self.spacing, self.first = self.frames.spacing or 0.0, self.frames.first
+        chosen = layer if layer is None or isinstance(layer, int) else tuple(layer)
+        scenes = EmbedSettings(layer=chosen, pool=pool)
+        self.clips = what_to_give(model, scenes)
+        self.frames = [
+            what_to_give(model, EmbedSettings(level="frame", layer=(place,))) for place in scenes.places
+        ]
+        self.scene_size, self.timestamp_size = self.clips.dim, sum(one.dim for one in self.frames)
         self.clip = round(model.clip_seconds * model.sample_rate)
 
     def scenes(self, audio: Sounds, batch: int) -> Float[Tensor, "sound dim"]:
@@ -46,8 +53,8 @@ class Sampled:
         """The same of a sound that comes in blocks."""
         total = torch.zeros(self.scene_size, dtype=torch.float64, device=sound.device)
         for group in self._windows(sound, batch):
-            weights = torch.tensor([window.stop - window.fresh for window in group], device=sound.device)
-            total += (weights[:, None] * self.clips.compute(_stacked(group, sound.device)).double()).sum(0)
+            fresh = torch.tensor([window.stop - window.fresh for window in group], device=sound.device)
+            total += fresh.double() @ self.clips.compute(_stacked(group, sound.device)).double()
         return (total / sound.end).float()
 
     def _given(self, what: Give, part: Sounds, batch: int) -> Float[Tensor, "sound *dim"]:
@@ -62,33 +69,40 @@ class Sampled:
         found: list[Tensor] = []
         for start, fresh, part in self._clips(audio):
             stop = start + part.shape[1]
-            _, nearest = self._nearest(start, fresh, stop, stop == audio.shape[1])
-            if len(nearest):
-                frames = self._given(self.frames, part, batch)
-                found.append(frames[:, nearest.clamp(max=frames.shape[1] - 1).to(frames.device)])
+            times = self._points(fresh, stop, stop == audio.shape[1])
+            if len(times):
+                frames = [self._given(what, part, batch) for what in self.frames]
+                found.append(self._nearest(frames, times - start / self.model.sample_rate, part.shape[1]))
         return torch.cat(found, dim=1)
 
     def timestamps_of(self, sound: Rolling, batch: int) -> Iterator[Timed]:
         """The same of a sound that comes in blocks."""
         for group in self._windows(sound, batch):
-            frames = self.frames.compute(_stacked(group, sound.device))
-            for window, some in zip(group, frames, strict=True):
-                last = sound.ended and window.stop == sound.end
-                times, nearest = self._nearest(window.start, window.fresh, window.stop, last)
-                if len(nearest):
-                    yield times, some[nearest.clamp(max=len(some) - 1).to(some.device)]
+            waveform = _stacked(group, sound.device)
+            frames = [what.compute(waveform) for what in self.frames]
+            for place, (_, _, start, fresh, stop, _) in enumerate(group):
+                times = self._points(fresh, stop, sound.ended and stop == sound.end)
+                if len(times):
+                    own = [some[place : place + 1] for some in frames]
+                    yield times, self._nearest(own, times - start / self.model.sample_rate, stop - start)[0]
+
+    def _points(self, fresh: int, stop: int, last: bool) -> Float64[Tensor, "time"]:
+        """The points in time in what is new of a clip, in seconds; those of the last one include its end."""
+        rate = self.model.sample_rate
+        end = Grid(PER_SECOND, rate).count(stop) if last else -(-stop * PER_SECOND // rate)
+        return torch.arange(-(-fresh * PER_SECOND // rate), end, dtype=torch.float64) / PER_SECOND
 
     def _nearest(
-        self, start: int, fresh: int, stop: int, last: bool
-    ) -> tuple[Float64[Tensor, "time"], Int64[Tensor, "time"]]:
-        """The points in time in what is new of a clip, in seconds, and the frames of it that are nearest."""
-        rate = self.model.sample_rate
-        first = -(-fresh * PER_SECOND // rate)
-        end = Grid(PER_SECOND, rate).count(stop) if last else -(-stop * PER_SECOND // rate)
-        times = torch.arange(first, end, dtype=torch.float64) / PER_SECOND
-        inside = max(1, math.ceil(((stop - start) / rate - self.first) / self.spacing))
-        nearest = ((times - start / rate - self.first) / self.spacing).round().long()
-        return times, nearest.clamp(0, inside - 1)
+        self, frames: list[Tensor], times: Float64[Tensor, "time"], n_samples: int
+    ) -> Float[Tensor, "sound time dim"]:
+        """All kinds of a clip's frames at times in it, behind one another."""
+        found: list[Tensor] = []
+        for what, some in zip(self.frames, frames, strict=True):
+            spacing = what.spacing or 0.0
+            inside = max(1, math.ceil((n_samples / self.model.sample_rate - what.first) / spacing))
+            nearest = ((times - what.first) / spacing).round().long()
+            found.append(some[:, nearest.clamp(0, min(inside, some.shape[1]) - 1).to(some.device)])
+        return torch.cat(found, dim=2)
 
     def _windows(self, sound: Rolling, batch: int) -> Iterator[list[Window]]:
         """The clips of a sound that comes in blocks, cut as files are, some of one length at a time."""

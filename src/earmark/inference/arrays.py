@@ -6,7 +6,7 @@ memory at any time is one result and, for safetensors, the names of the sources.
 
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -19,6 +19,8 @@ from earmark.inference.tables import CHUNK_ROWS, pyarrow, reason
 
 Again = Callable[[], Iterable[EmbedResult]]
 """Gives all results from the first, as often as it is called."""
+About = Mapping[str, object] | None
+"""Which model and settings made vectors, as plain values."""
 COLUMNS = ("path", "start", "end", "embedding", "error")
 
 
@@ -45,8 +47,9 @@ def measure(results: Iterable[EmbedResult]) -> Size:
     return Size(rows, dim, max(1, letters), errors, max(1, error_letters))
 
 
-def write_npz(file: BinaryIO, results: Again) -> None:
-    """Arrays `path`, `start`, `end`, `embedding` (row, dim), by row; `error_path`, `error` for failures."""
+def write_npz(file: BinaryIO, results: Again, about: About = None) -> None:
+    """Arrays `path`, `start`, `end`, `embedding` (row, dim), by row; `error_path`, `error` for failures; and
+    `about`, JSON."""
     size = measure(results())
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         path = np.dtype(f"<U{size.letters}")
@@ -69,6 +72,8 @@ def write_npz(file: BinaryIO, results: Again) -> None:
             (size.errors,),
             (np.array(reason(e), failed) for e in _errors(results())),
         )
+        told = np.array(json.dumps(about or {}))
+        _member(archive, "about", told.dtype, (), [told])
 
 
 def _failed(results: Iterable[EmbedResult]) -> Iterator[EmbedResult]:
@@ -90,10 +95,10 @@ def _member(
             member.write(np.ascontiguousarray(part, dtype).tobytes())
 
 
-def write_safetensors(file: BinaryIO, results: Again) -> None:
+def write_safetensors(file: BinaryIO, results: Again, about: About = None) -> None:
     """Tensors `embedding` (row, dim), `start`, `end`, and `file`: each row's source as an index into `paths`.
 
-    `paths` and `errors` (source to reason) stand in the header's metadata, as JSON.
+    `paths`, `errors` (source to reason) and `about` stand in the header's metadata, as JSON.
     """
     size = measure(results())
     good = [result.path for result in results() if result.error is None]
@@ -104,7 +109,8 @@ def write_safetensors(file: BinaryIO, results: Again) -> None:
         "file": ("I64", [size.rows], 8 * size.rows),
         "embedding": ("F32", [size.rows, size.dim], 4 * size.rows * size.dim),
     }
-    header: dict[str, object] = {"__metadata__": {"paths": json.dumps(good), "errors": json.dumps(errors)}}
+    told = {"paths": json.dumps(good), "errors": json.dumps(errors), "about": json.dumps(about or {})}
+    header: dict[str, object] = {"__metadata__": told}
     offset = 0
     for name, (dtype, shape, count) in shapes.items():
         header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [offset, offset + count]}
@@ -124,12 +130,15 @@ def _write_all(file: BinaryIO, parts: Iterable[np.ndarray], dtype: str) -> None:
         file.write(np.ascontiguousarray(part, dtype).tobytes())
 
 
-def write_parquet(file: BinaryIO, results: Again) -> None:
-    """A parquet file of `COLUMNS`, the embedding as a list; a failed source has a row with its error only."""
+def write_parquet(file: BinaryIO, results: Again, about: About = None) -> None:
+    """A parquet file of `COLUMNS`, the embedding as a list; a failed source has a row with its error only.
+
+    `about` stands in the schema's metadata, as JSON.
+    """
     arrow, parquet = pyarrow()
     number = arrow.float64()
     types = (arrow.string(), number, number, arrow.list_(arrow.float32()), arrow.string())
-    schema = arrow.schema(list(zip(COLUMNS, types, strict=True)))
+    schema = arrow.schema(list(zip(COLUMNS, types, strict=True)), {"earmark": json.dumps(about or {})})
     with parquet.ParquetWriter(file, schema) as writer:
         for chunk in _chunks(results()):
             rows = [row for result in chunk for row in _flat(result)]

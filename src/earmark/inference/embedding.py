@@ -1,21 +1,19 @@
 """Embed audio of any length."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, Unpack, overload
 
 import numpy as np
-import torch
 
 from earmark.audio import Source
 from earmark.audio.pool import Pool
-from earmark.config import ConfigError
 from earmark.inference.calls import first, is_one, many, with_pool
-from earmark.inference.pipeline import Give, Hearer, Outcome, Values, Waveform, place, run_through
+from earmark.inference.giving import what_to_give
+from earmark.inference.pipeline import Give, Hearer, Outcome, place, run_through
 from earmark.inference.results import EmbedResult
-from earmark.inference.settings import EmbedOptions, EmbedSettings, Run, RunOptions
+from earmark.inference.settings import EmbedOptions, EmbedSettings, Place, Pooling, Run, RunOptions
 from earmark.inference.sources import Item, item_of
 from earmark.inference.tagging import Model, Sources
-from earmark.models.ensemble import Ensemble
 from earmark.models.zoo import load
 
 
@@ -45,7 +43,8 @@ def embed(
     model: Model = "builtin",
     level: Literal["clip", "frame"] = "clip",
     mode: Literal["embedding", "logits", "all"] = "embedding",
-    layer: int | None = None,
+    layer: int | Sequence[Place] | None = None,
+    pool: Pooling = "summary",
     window: float | None = None,
     hop: float | None = None,
     **run: Unpack[RunOptions],
@@ -59,7 +58,10 @@ def embed(
             for each encoded frame, centered on its time.
         mode: "embedding", "logits", or both in one vector, logits first ("all"), as hear21passt has it.
         layer: embed with what this layer of the encoder gives, counted from 0, or from -1 backwards; None for
-            the encoder's end.
+            the encoder's end.  Several stand behind one another in a clip's vector, "bands" (the front end's)
+            and "end" may be among them; each is a pass of its own as far as that layer.
+        pool: how a clip's frames become one vector: as the model sums them up ("summary"), their "mean" over
+            time, or "mean+deviation".
         window: seconds of audio in a row; None for one row that holds the whole source.
         hop: seconds from the start of one row to the start of the next; the window if None.
         run: where it runs, the fields of `Run`: device, batch, workers, timeout, on_truncated.
@@ -78,7 +80,14 @@ def embed(
         >>> result.starts, len(result.embeddings)
         (array([0. , 0.5]), 2)
     """
-    settings = EmbedSettings(level=level, mode=mode, layer=layer, window=window, hop=hop)
+    settings = EmbedSettings(
+        level=level,
+        mode=mode,
+        layer=layer if layer is None or isinstance(layer, int) else tuple(layer),
+        pool=pool,
+        window=window,
+        hop=hop,
+    )
     where = Run(**run)
     encoder = ready_to_embed(model, where.device)
     if is_one(sources):
@@ -91,47 +100,6 @@ def embed(
 def ready_to_embed(model: Model, device: str | None) -> Hearer:
     """The model, where it shall compute; see `embed`."""
     return place(model if isinstance(model, Hearer) else load(model), device)
-
-
-def what_to_give(model: Hearer, settings: EmbedSettings) -> Give:
-    """What the model computes for these settings.
-
-    Raises:
-        ConfigError: the model has no head, no frames, or no such layer.
-    """
-    if settings.mode != "embedding":
-        return _with_logits(model, settings.mode == "all")
-    if isinstance(model, Ensemble):
-        if settings.level == "frame" or settings.layer is not None:
-            raise ConfigError("an ensemble has no frames or layers in common; embed with one of its members")
-        return Give(lambda waveform: model.both(waveform)[1].summary, model.embedding_dim)
-    layer, encoder = settings.layer, model.config.encoder
-    if layer is not None and not -len(encoder.layers) <= layer < len(encoder.layers):
-        n = len(encoder.layers)
-        raise ConfigError(f"layer is {layer} but the encoder has {n}; give {-n} to {n - 1}")
-    grid = encoder if layer is None else encoder.layers[layer]
-    if settings.level == "clip":
-        if layer is None:
-            return Give(model.summarize, grid.dim)
-        return Give(lambda waveform: model.encode(waveform, layer).summary, grid.dim)
-    frontend = model.config.frontend
-    return Give(
-        lambda waveform: model.encode(waveform, layer).frames,
-        grid.frame_dim,
-        grid.frame_stride * frontend.frame_seconds,
-        frontend.first_frame_seconds + grid.first_frame * frontend.frame_seconds,
-    )
-
-
-def _with_logits(model: Hearer, and_summary: bool) -> Give:
-    if not model.has_head:
-        raise ConfigError("this model has no head and gives embeddings only; take --mode embedding")
-
-    def compute(waveform: Waveform) -> Values:
-        logits, encoding = model.both(waveform)
-        return torch.cat([logits, encoding.summary], dim=1) if and_summary else logits
-
-    return Give(compute, len(model.labels) + and_summary * model.embedding_dim)
 
 
 def embed_items(

@@ -68,8 +68,14 @@ def pieces(form: str, single: bool) -> Pieces:
     }[form]
 
 
-def write_tags(file: BinaryIO, form: str, single: bool, records: Callable[[], Iterable[Record]]) -> None:
-    """Render the journal of a tagging run."""
+def write_tags(
+    file: BinaryIO,
+    form: str,
+    single: bool,
+    records: Callable[[], Iterable[Record]],
+    about: dict[str, Any] | None = None,
+) -> None:
+    """Render the journal of a tagging run; rows for programs say nothing `about` it."""
     results = map(tags_of, records())
     if form == "parquet":
         tables.write_parquet(file, results)
@@ -79,15 +85,19 @@ def write_tags(file: BinaryIO, form: str, single: bool, records: Callable[[], It
 
 
 def write_embeddings(
-    file: BinaryIO, form: str, single: bool, records: Callable[[], Iterable[Record]]
+    file: BinaryIO,
+    form: str,
+    single: bool,
+    records: Callable[[], Iterable[Record]],
+    about: dict[str, Any] | None = None,
 ) -> None:
-    """Render the journal of an embedding run."""
+    """Render the journal of an embedding run; `about` says which model and settings made it."""
     writers = {
         "npz": arrays.write_npz,
         "safetensors": arrays.write_safetensors,
         "parquet": arrays.write_parquet,
     }
-    writers[form](file, lambda: map(embeddings_of, records()))
+    writers[form](file, lambda: map(embeddings_of, records()), about)
 
 
 def read_tags(path: Path, form: str) -> Iterator[Record]:

@@ -1,6 +1,7 @@
 """What is asked for, and where it runs; checked once, at the door."""
 
 import os
+from collections.abc import Sequence
 from typing import Literal, TypedDict
 
 import numpy as np
@@ -11,6 +12,9 @@ from earmark.config import Frozen
 from earmark.inference.thresholds import Thresholds
 
 MOST_SECONDS = 7 * 86400
+
+Place = int | Literal["bands", "end"]
+Pooling = Literal["summary", "mean", "mean+deviation"]
 
 
 class Cut(Frozen):
@@ -129,21 +133,44 @@ class EmbedSettings(Cut):
     Attributes:
         level: one vector for each row ("clip") or for each encoded frame ("frame").
         mode: the embedding, the logits, or both in one vector, logits first ("all").
-        layer: index of the encoder's layer that gives the embedding; None for its end.
+        layer: index of the encoder's layer that gives the embedding; None for its end.  Several, "bands" and
+            "end" among them, stand behind one another.
+        pool: how the frames of a clip become one vector: as the model sums them up, by their mean, or by
+            their mean and deviation over time.
+
+    Example:
+        >>> EmbedSettings(layer=("bands", 3, "end"), pool="mean").places
+        ('bands', 3, 'end')
     """
 
     level: Literal["clip", "frame"] = "clip"
     mode: Literal["embedding", "logits", "all"] = "embedding"
-    layer: int | None = None
+    layer: int | tuple[Place, ...] | None = None
+    pool: Pooling = "summary"
 
     @model_validator(mode="after")
     def _check_mode(self) -> "EmbedSettings":
-        if self.mode != "embedding" and (self.level == "frame" or self.layer is not None):
+        plain = self.level == "clip" and self.layer is None and self.pool == "summary"
+        if self.mode != "embedding" and not plain:
             raise ValueError(
                 f"mode is {self.mode!r}, but logits are of whole clips and of the encoder's end; leave out "
-                "level and layer, or take mode 'embedding'"
+                "level, layer and pool, or take mode 'embedding'"
+            )
+        if not self.places or len(set(self.places)) < len(self.places):
+            raise ValueError(f"layer is {self.layer}; give one layer or more, each once")
+        if self.level == "frame" and (len(self.places) > 1 or self.pool != "summary"):
+            raise ValueError(
+                "level is 'frame', but layers have frames of their own lengths, and a pool is of clips; "
+                "give one layer and no pool, or take level 'clip'"
             )
         return self
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The layers as several."""
+        if self.layer is None:
+            return ("end",)
+        return (self.layer,) if isinstance(self.layer, int) else self.layer
 
 
 class Run(Frozen):
@@ -202,6 +229,7 @@ class EmbedOptions(RunOptions, total=False):
 
     level: Literal["clip", "frame"]
     mode: Literal["embedding", "logits", "all"]
-    layer: int | None
+    layer: int | Sequence[Place] | None
+    pool: Pooling
     window: float | None
     hop: float | None
