@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from earmark.cli.batch import _digest
 from earmark.encoders import PaSST
 from earmark.encoders.passt_weights import published_state
+from earmark.inference.digest import weights_digest
 from earmark.models import LinearHead
 from earmark.models.catalog import ENSEMBLES, PUBLISHED
 
@@ -127,10 +127,10 @@ def test_the_list_for_programs_is_one_json_list(earmark) -> None:
 
 
 def test_a_run_is_bound_to_the_weights_behind_a_name(earmark, weights: Path) -> None:
-    assert _digest("mine") is None
+    assert weights_digest("mine") is None
     assert earmark("import", weights, "--as", "mine")[0] == 0
-    first = _digest("mine")
+    first = weights_digest("mine")
     assert earmark("import", weights, "--as", "mine", "--set", "clip_seconds=0.5")[0] == 0
-    other = _digest("mine")
+    other = weights_digest("mine")
     assert first != other
-    assert _digest("mine,builtin") == f"{other} {_digest('builtin')}"
+    assert weights_digest("mine,builtin") == f"{other} {weights_digest('builtin')}"

@@ -161,7 +161,7 @@ def _predicted(recipe: Any, data: Path, folder: Path, device: str) -> "Predictio
     from earmark.config import ConfigError
     from earmark.evaluation.predictions import predict
     from earmark.evaluation.stored import read_predictions, write_predictions
-    from earmark.inference.pipeline import place
+    from earmark.inference.placing import place
     from earmark.inference.settings import Run
     from earmark.models import read_header
 

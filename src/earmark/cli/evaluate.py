@@ -78,7 +78,7 @@ def spoken(model: str, held: "HeldOut | None", device: str) -> "tuple[Prediction
     from earmark.config import ConfigError
     from earmark.evaluation.predictions import predict
     from earmark.evaluation.stored import is_predictions, read_predictions
-    from earmark.inference.pipeline import place
+    from earmark.inference.placing import place
     from earmark.inference.settings import Run
     from earmark.models import load
 

@@ -43,7 +43,7 @@ def probe(
     from earmark.evaluation.held_out import hold_out
     from earmark.evaluation.probe import clips_of
     from earmark.evaluation.probe import probe as run
-    from earmark.inference.pipeline import place
+    from earmark.inference.placing import place
     from earmark.inference.settings import EmbedSettings
     from earmark.models import load
 

@@ -9,6 +9,7 @@ from earmark.cli.words import Assignments, Flag
 
 if TYPE_CHECKING:
     from earmark.cli.batch import Ready
+    from earmark.inference.hearing import Ear
     from earmark.inference.settings import Cut, EventSettings, Run, TagSettings
 
 Precision = Literal["fp32", "bf16", "int8"]
@@ -87,9 +88,8 @@ def tag(
 
     def prepare() -> "Ready":
         from earmark.inference.tagging import ready_to_tag
-        from earmark.models.precision import with_precision
 
-        return _ready(with_precision(ready_to_tag(model, device), precision), asked, run)
+        return _ready(ready_to_tag(model, device, precision), asked, run)
 
     verb = {"verb": "tag --events" if events else "tag", "precision": precision}
     return run_batch(
@@ -136,16 +136,16 @@ def _events_asked(
     return override(EventSettings(**given), rules or [])
 
 
-def _ready(tagger: Any, asked: "TagSettings | EventSettings", run: "Run") -> "Ready":
+def _ready(ear: "Ear", asked: "TagSettings | EventSettings", run: "Run") -> "Ready":
     from earmark.cli.batch import Ready
     from earmark.inference import formats
     from earmark.inference.settings import TagSettings
-    from earmark.inference.streaming import event_items
-    from earmark.inference.tagging import tag_items
+    from earmark.inference.tags import tag_items
+    from earmark.inference.tracking import event_items
 
     if isinstance(asked, TagSettings):
         return Ready(
-            lambda items, pool: tag_items(items, tagger, asked, run, pool),
-            lambda record: formats.misfit_of_tags(record, asked, tagger.labels.names),
+            lambda items, pool: tag_items(items, ear, asked, run, pool),
+            lambda record: formats.misfit_of_tags(record, asked, ear.labels.names),
         )
-    return Ready(lambda items, pool: event_items(items, tagger, asked, run, pool), lambda record: None)
+    return Ready(lambda items, pool: event_items(items, ear, asked, run, pool), lambda record: None)

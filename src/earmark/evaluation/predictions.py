@@ -16,7 +16,9 @@ from earmark.audio.pool import Pool
 from earmark.config import ConfigError
 from earmark.data import Clip
 from earmark.data.feeding.sounds import open_sounds, waveform
-from earmark.inference.pipeline import Give, Hearer, run_through
+from earmark.inference.hearing import Give
+from earmark.inference.pipeline import run_through
+from earmark.inference.placing import Hearer, on_arrays
 from earmark.inference.settings import Cut, Run
 from earmark.inference.sources import Item, item_of
 from earmark.labels import LabelSet
@@ -119,7 +121,7 @@ def predict(
     failures: list[str] = []
     workers = run.decoders(many=len(clips) > 1)
     with Pool(workers, run.timeout) if workers else nullcontext() as pool:
-        give = Give(lambda heard_now: _both(model, heard_now), 2 * n_labels)
+        give = on_arrays(model, Give(lambda heard_now: _both(model, heard_now), 2 * n_labels))
         items = items_of(clips, model.sample_rate)
         for row, outcome in enumerate(run_through(items, model, give, cut=Cut(), run=run, pool=pool)):
             if outcome.error is not None:

@@ -13,7 +13,7 @@ from earmark.data import Clip, Split
 from earmark.evaluation.metrics import average_precision, mean_over
 from earmark.evaluation.predictions import items_of
 from earmark.inference.embedding import embed_items
-from earmark.inference.pipeline import Hearer
+from earmark.inference.placing import Hearer
 from earmark.inference.settings import EmbedSettings, Run
 
 Place = tuple[Path, float, float, int]

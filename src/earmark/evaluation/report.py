@@ -13,7 +13,7 @@ from earmark.evaluation.curves import Curve
 from earmark.evaluation.metrics import curves, measure
 from earmark.evaluation.predictions import Predictions, predict
 from earmark.evaluation.ranking import top1_within
-from earmark.inference.pipeline import Hearer
+from earmark.inference.placing import Hearer
 from earmark.labels import LabelSet
 
 OF_FAILURES = ("accuracy", "accuracy_top5", "accuracy_argmax")

@@ -13,7 +13,8 @@ from earmark.hear.rolling import Rolling
 from earmark.hear.windows import PER_SECOND, Grid, center_times
 from earmark.inference.cutting import Window
 from earmark.inference.giving import what_to_give
-from earmark.inference.pipeline import Give, cutter_for
+from earmark.inference.pipeline import cutter_for
+from earmark.inference.placing import TensorGive
 from earmark.inference.settings import Cut, EmbedSettings, Place, Pooling
 from earmark.models import Tagger
 
@@ -57,7 +58,7 @@ class Sampled:
             total += fresh.double() @ self.clips.compute(_stacked(group, sound.device)).double()
         return (total / sound.end).float()
 
-    def _given(self, what: Give, part: Sounds, batch: int) -> Float[Tensor, "sound *dim"]:
+    def _given(self, what: TensorGive, part: Sounds, batch: int) -> Float[Tensor, "sound *dim"]:
         return torch.cat([what.compute(self.model.padded(some)) for some in part.split(batch)])
 
     def times(self, n_samples: int) -> list[float]:

@@ -8,6 +8,8 @@ The index of the room; nothing is imported here, so that decoder processes start
 - `sources`: files, folders and globs to a stream of items.
 - `worker`, `process`, `decoding`: decoding in processes of their own, ahead of the model.
 - `cutting`, `pipeline`: decoded blocks to windows, to full batches, to one outcome for each file.
+- `hearing`: what all that knows of a model (`Ear`), however it computes; `placing`: a torch model as an ear.
+- `tags`, `tracking`: files through an ear to tags and to events, without torch.
 - `giving`: what a model computes for an embedding run: its end, chosen layers, bands, logits.
 - `scoring`: samples to a track of scores, of windows or frames.
 - `events`: tracks of scores to onsets and offsets.

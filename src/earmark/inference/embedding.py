@@ -9,7 +9,9 @@ from earmark.audio import Source
 from earmark.audio.pool import Pool
 from earmark.inference.calls import first, is_one, many, with_pool
 from earmark.inference.giving import what_to_give
-from earmark.inference.pipeline import Give, Hearer, Outcome, place, run_through
+from earmark.inference.hearing import ArrayGive
+from earmark.inference.pipeline import Outcome, run_through
+from earmark.inference.placing import Hearer, on_arrays, place
 from earmark.inference.results import EmbedResult
 from earmark.inference.settings import EmbedOptions, EmbedSettings, Place, Pooling, Run, RunOptions
 from earmark.inference.sources import Item, item_of
@@ -106,12 +108,12 @@ def embed_items(
     items: Iterable[Item], model: Hearer, settings: EmbedSettings, run: Run, pool: Pool | None = None
 ) -> Iterator[EmbedResult]:
     """One result for each item, in order; failures are in their `error`."""
-    give, rate = what_to_give(model, settings), model.sample_rate
+    give, rate = on_arrays(model, what_to_give(model, settings)), model.sample_rate
     for outcome in run_through(items, model, give, cut=settings, run=run, pool=pool):
         yield _of_rows(outcome, give, rate) if give.spacing is None else _of_frames(outcome, give, rate)
 
 
-def _of_rows(outcome: Outcome, give: Give, rate: int) -> EmbedResult:
+def _of_rows(outcome: Outcome, give: ArrayGive, rate: int) -> EmbedResult:
     vectors = [row.mean().astype(np.float32) for row in outcome.rows]
     return EmbedResult(
         outcome.item.name,
@@ -123,7 +125,7 @@ def _of_rows(outcome: Outcome, give: Give, rate: int) -> EmbedResult:
     )
 
 
-def _of_frames(outcome: Outcome, give: Give, rate: int) -> EmbedResult:
+def _of_frames(outcome: Outcome, give: ArrayGive, rate: int) -> EmbedResult:
     """Frames row by row; each reaches half a frame to both sides of its center, within its row."""
     half = (give.spacing or 0.0) / 2
     parts = [
@@ -144,5 +146,5 @@ def _of_frames(outcome: Outcome, give: Give, rate: int) -> EmbedResult:
     )
 
 
-def _nothing(give: Give) -> np.ndarray:
+def _nothing(give: ArrayGive) -> np.ndarray:
     return np.zeros((0, give.dim), np.float32)

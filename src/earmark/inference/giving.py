@@ -9,13 +9,17 @@ from torch import Tensor
 from earmark.config import ConfigError
 from earmark.encoders import Encoding
 from earmark.encoders.encoding import Layer
-from earmark.inference.pipeline import Give, Hearer, Values, Waveform
+from earmark.inference.hearing import Give
+from earmark.inference.placing import Hearer, TensorGive
 from earmark.inference.settings import EmbedSettings, Place, Pooling
 from earmark.models import Tagger
 from earmark.models.ensemble import Ensemble
 
+Waveform = Float[Tensor, "batch sample"]
+Values = Float[Tensor, "batch ..."]
 
-def what_to_give(model: Hearer, settings: EmbedSettings) -> Give:
+
+def what_to_give(model: Hearer, settings: EmbedSettings) -> TensorGive:
     """What the model computes for these settings.
 
     Raises:
@@ -72,7 +76,7 @@ def _tap(model: Tagger, place: Place) -> Tap:
     return Tap(place, encoder.layers[place])
 
 
-def _clips(model: Tagger, taps: list[Tap], pool: Pooling) -> Give:
+def _clips(model: Tagger, taps: list[Tap], pool: Pooling) -> TensorGive:
     """All places in one vector, in the order that they were asked for."""
 
     def compute(waveform: Waveform) -> Values:
@@ -100,7 +104,7 @@ def pooled(encoding: Encoding, pool: Pooling) -> Float[Tensor, "batch dim"]:
     return mean if pool == "mean" else torch.cat([mean, encoding.frames.std(dim=1, correction=0)], dim=1)
 
 
-def _frames(model: Tagger, tap: Tap) -> Give:
+def _frames(model: Tagger, tap: Tap) -> TensorGive:
     frontend = model.config.frontend
     return Give(
         lambda waveform: tap.encoding(model, model.frontend(waveform)).frames,
@@ -110,7 +114,7 @@ def _frames(model: Tagger, tap: Tap) -> Give:
     )
 
 
-def _with_logits(model: Hearer, and_summary: bool) -> Give:
+def _with_logits(model: Hearer, and_summary: bool) -> TensorGive:
     if not model.has_head:
         raise ConfigError("this model has no head and gives embeddings only; take --mode embedding")
 

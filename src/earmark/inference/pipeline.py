@@ -1,46 +1,19 @@
 """Files through a model: decoded ahead, cut, batched with their neighbors, and sorted out again."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain
-from typing import NamedTuple, TypeVar
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
 
 from earmark.audio import AudioError
 from earmark.audio.pool import Pool
-from earmark.config import ConfigError
 from earmark.inference.cutting import Cutter, Window, samples_of
 from earmark.inference.decoding import decode
+from earmark.inference.hearing import ArrayGive, Clipped
 from earmark.inference.settings import Cut, Run
 from earmark.inference.sources import Item
-from earmark.models.ensemble import Ensemble
-from earmark.models.tagger import Tagger
-
-Hearer = Tagger | Ensemble
-Placed = TypeVar("Placed", bound=Tagger | Ensemble)
-Waveform = Float[Tensor, "batch sample"]
-Values = Float[Tensor, "batch ..."]
-
-
-class Give(NamedTuple):
-    """What a model shall give for each window.
-
-    Attributes:
-        compute: waveforms to values: one vector for each, or one for each encoded frame.
-        dim: width of a vector.
-        spacing: seconds from one frame to the next; None where there is one vector for each window.
-        first: center of the first frame, in seconds from the start of the window.
-    """
-
-    compute: Callable[[Waveform], Values]
-    dim: int
-    spacing: float | None = None
-    first: float = 0.0
 
 
 @dataclass
@@ -105,9 +78,8 @@ class Outcome:
 class Batcher:
     """Collects windows of equal length, whichever files they are from, and computes them together."""
 
-    def __init__(self, model: Hearer, give: Give, batch: int) -> None:
-        self._rate, self._give, self._batch = model.sample_rate, give, batch
-        self._device = next(chain(model.parameters(), model.buffers())).device
+    def __init__(self, rate: int, give: ArrayGive, batch: int) -> None:
+        self._rate, self._give, self._batch = rate, give, batch
         self._waiting: dict[int, list[tuple[Outcome, Window]]] = {}
         self.held = 0
 
@@ -134,7 +106,7 @@ class Batcher:
         entries = self._waiting.pop(length)
         self.held -= length * len(entries)
         try:
-            values = self._compute(np.stack([window.samples for _, window in entries]))
+            values = self._give.compute(np.stack([window.samples for _, window in entries]))
         except (
             ValueError
         ) as error:  # the model's word on sound that it cannot take: of this length, all of it
@@ -149,10 +121,6 @@ class Batcher:
             elif outcome.error is None:
                 self._keep(outcome.rows[window.row], window, value)
 
-    @torch.inference_mode()
-    def _compute(self, waveforms: Float[np.ndarray, "batch sample"]) -> Float[np.ndarray, "batch ..."]:
-        return self._give.compute(torch.from_numpy(waveforms).to(self._device)).float().cpu().numpy()
-
     def _keep(self, row: Row, window: Window, value: np.ndarray) -> None:
         if self._give.spacing is None:
             row.add(value, window.stop - window.fresh)
@@ -163,7 +131,7 @@ class Batcher:
 
 
 def frames_of(
-    window: Window, give: Give, count: int, sample_rate: int
+    window: Window, give: ArrayGive, count: int, sample_rate: int
 ) -> tuple[Bool[np.ndarray, "frame"], Float[np.ndarray, "frame"]]:
     """Which frames of a window count, because no earlier window of its row has them, and all their centers.
 
@@ -185,7 +153,13 @@ def frames_of(
 
 
 def run_through(
-    items: Iterable[Item], model: Hearer, give: Give, *, cut: Cut, run: Run, pool: Pool | None = None
+    items: Iterable[Item],
+    model: Clipped,
+    give: ArrayGive,
+    *,
+    cut: Cut,
+    run: Run,
+    pool: Pool | None = None,
 ) -> Iterator[Outcome]:
     """Hear items and give one outcome for each, in their order.
 
@@ -194,31 +168,26 @@ def run_through(
 
     Args:
         items: what to hear.
-        model: what to hear it with; it is in eval mode while this runs.
-        give: what it gives: vectors, averaged over each row; or frames.
+        model: how sounds are cut for it.
+        give: what it computes: vectors, averaged over each row; or frames.
         cut: how a file becomes rows.
         run: batch size and what to do with truncated files.
         pool: decoder processes; None decodes in this process.
     """
     cutter = cutter_for(model, cut)
-    batcher = Batcher(model, give, run.batch)
+    batcher = Batcher(model.sample_rate, give, run.batch)
     under_way: deque[Outcome] = deque()
-    was_training = model.training
-    model.eval()
-    try:
-        for item, blocks in decode(items, model.sample_rate, run, pool):
-            outcome = Outcome(item)
-            under_way.append(outcome)
-            _hear(outcome, cutter.cut(blocks), batcher, hold=2 * run.batch * cutter.clip)
-            if len(under_way) > 4 * run.batch:
-                batcher.finish(under_way[0])
-            while under_way and under_way[0].done:
-                yield under_way.popleft()
-        while under_way:
+    for item, blocks in decode(items, model.sample_rate, run, pool):
+        outcome = Outcome(item)
+        under_way.append(outcome)
+        _hear(outcome, cutter.cut(blocks), batcher, hold=2 * run.batch * cutter.clip)
+        if len(under_way) > 4 * run.batch:
             batcher.finish(under_way[0])
+        while under_way and under_way[0].done:
             yield under_way.popleft()
-    finally:
-        model.train(was_training)
+    while under_way:
+        batcher.finish(under_way[0])
+        yield under_way.popleft()
 
 
 def _hear(outcome: Outcome, windows: Iterator[Window], batcher: Batcher, hold: int) -> None:
@@ -241,7 +210,7 @@ def _next(windows: Iterator[Window], outcome: Outcome) -> Window | None:
         return None
 
 
-def cutter_for(model: Hearer, cut: Cut) -> Cutter:
+def cutter_for(model: Clipped, cut: Cut) -> Cutter:
     """What cuts files for a model."""
     row, hop = samples_of(cut, model.sample_rate)
     return Cutter(
@@ -252,30 +221,3 @@ def cutter_for(model: Hearer, cut: Cut) -> Cutter:
         row=row,
         hop=hop,
     )
-
-
-def place(model: Placed, device: str | None) -> Placed:
-    """Move a model to a device.
-
-    Raises:
-        ConfigError: there is no such device here, or it cannot compute this model.
-    """
-    if device is None:
-        return model
-    if device.startswith("meta"):  # it would take the weights and never give them back
-        raise ConfigError("device 'meta' cannot be used here (it computes nothing); try device 'cpu'")
-    try:
-        model = model.to(device)
-        if torch.device(device).type != "cpu":
-            _try_out(model, device)
-        return model
-    except (RuntimeError, AssertionError, NotImplementedError, ImportError, AttributeError) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise ConfigError(f"device {device!r} cannot be used here ({reason}); try device 'cpu'") from None
-
-
-@torch.inference_mode()
-def _try_out(model: Hearer, device: str) -> None:
-    """Compute a moment of silence: some devices take a model and cannot give anything back."""
-    silence = torch.zeros(1, model.min_samples, device=device)
-    (model.encode(silence) if isinstance(model, Tagger) else model.both(silence)[1]).summary.cpu()

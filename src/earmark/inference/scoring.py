@@ -1,18 +1,16 @@
 """Samples, pushed block by block, to a track of scores: of windows, or of a model's frames."""
 
 from collections.abc import Iterator
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 
 from earmark.inference.cutting import Window
-from earmark.inference.pipeline import Give, Hearer, Row, cutter_for, frames_of
+from earmark.inference.hearing import ArrayGive, Ear
+from earmark.inference.pipeline import Row, cutter_for, frames_of
 from earmark.inference.settings import Cut, EventSettings
 from earmark.inference.thresholds import calibrated
-from earmark.models.tagger import Tagger
 
 WINDOW, HOP = 1.0, 0.25
 """Seconds, where neither a window is asked for nor the model scores frames."""
@@ -42,7 +40,7 @@ class Scorer:
     computed however the sound is cut into blocks.
 
     Args:
-        model: in eval mode while it computes.
+        ear: what computes scores.
         settings: window, hop and calibration.
         batch: windows that go through the model together.
 
@@ -53,20 +51,19 @@ class Scorer:
         lag: samples, pushed after the end of a cell, by which its score is surely there.
     """
 
-    def __init__(self, model: Hearer, settings: EventSettings, batch: int) -> None:
+    def __init__(self, ear: Ear, settings: EventSettings, batch: int) -> None:
         self.samples = 0
-        self._model, self._batch = model, batch
+        self._ear, self._batch = ear, batch
         self._temperature = 1.0 if settings.chosen is None else settings.chosen.temperature
-        self._give, cut = _what_is_scored(model, settings)
-        self._cutter = cutter_for(model, cut)
+        self._give, cut = _what_is_scored(ear, settings)
+        self._cutter = cutter_for(ear, cut)
         self._cutting = self._cutter.begin()
         self.frames = self._give.spacing is not None
-        self._device = next(chain(model.parameters(), model.buffers())).device
         self._waiting: list[Window] = []
         self._row: Row | None = None
         window, hop = self._cutter.row, self._cutter.hop
         if window is None or hop is None:
-            self.cell = (self._give.spacing or 0.0) * model.sample_rate
+            self.cell = (self._give.spacing or 0.0) * ear.sample_rate
             self.lag = batch * self._cutter.clip + 1
         else:
             self.cell = float(hop)
@@ -116,7 +113,7 @@ class Scorer:
                 yield self._cells(rows)
             return
         for window, value in zip(windows, values, strict=True):
-            rate = self._model.sample_rate
+            rate = self._ear.sample_rate
             kept, centers = frames_of(window, self._give, len(value), rate)
             stops = np.rint(centers[kept] * rate + self.cell / 2).astype(np.int64)
             yield Cells(stops, self._calibrated(value[kept]))
@@ -136,28 +133,18 @@ class Scorer:
         return Cells(stops, self._calibrated(np.stack([row.mean() for row in rows])))
 
     def _calibrated(self, scores: Float[np.ndarray, "cell class"]) -> Float[np.ndarray, "cell class"]:
-        return calibrated(scores, self._temperature, self._model.labels.exclusive)
+        return calibrated(scores, self._temperature, self._ear.labels.exclusive)
 
-    @torch.inference_mode()
     def _values(self, waveforms: Float[np.ndarray, "batch sample"]) -> Float[np.ndarray, "batch ..."]:
-        was_training = self._model.training
-        self._model.eval()
         try:
-            heard = torch.from_numpy(waveforms).to(self._device)
-            return self._give.compute(heard).float().cpu().numpy()
+            return self._give.compute(waveforms)
         except ValueError as error:
             raise ValueError(f"the model cannot take it: {error}") from None
-        finally:
-            if was_training:
-                self._model.train()
 
 
-def _what_is_scored(model: Hearer, settings: EventSettings) -> tuple[Give, Cut]:
-    count = len(model.labels)
-    if settings.window is None and isinstance(model, Tagger) and model.has_frame_scores:
-        give = Give(model.frame_probabilities, count, model.frame_seconds, model.first_frame_seconds)
-        return give, Cut()
-    give = Give(lambda waveform: model.probabilities(model(waveform)), count)
+def _what_is_scored(ear: Ear, settings: EventSettings) -> tuple[ArrayGive, Cut]:
+    if settings.window is None and ear.frames is not None:
+        return ear.frames, Cut()
     if settings.window is None:
-        return give, Cut(window=WINDOW, hop=HOP)
-    return give, Cut(window=settings.window, hop=settings.hop_seconds)
+        return ear.clips, Cut(window=WINDOW, hop=HOP)
+    return ear.clips, Cut(window=settings.window, hop=settings.hop_seconds)

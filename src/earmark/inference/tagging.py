@@ -4,18 +4,17 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Unpack, overload
 
-import numpy as np
-from jaxtyping import Float
-
 from earmark.audio import Source, displayable
-from earmark.audio.pool import Pool
 from earmark.config import ConfigError
 from earmark.inference.calls import first, is_one, many, with_pool
-from earmark.inference.pipeline import Give, Hearer, Outcome, place, run_through
-from earmark.inference.results import TagResult, TagRow, best
+from earmark.inference.hearing import Ear
+from earmark.inference.placing import Hearer, ear_of, place
+from earmark.inference.results import TagResult
 from earmark.inference.settings import Cut, Run, RunOptions, TagSettings
 from earmark.inference.sources import Item, item_of
-from earmark.inference.thresholds import AUTO, FILE, Thresholds, calibrated, read_thresholds
+from earmark.inference.tags import tag_items
+from earmark.inference.thresholds import AUTO, FILE, Thresholds, read_thresholds
+from earmark.models.precision import Precision, with_precision
 from earmark.models.zoo import load, members_of, resolve
 
 Model = str | os.PathLike[str] | Hearer
@@ -134,38 +133,11 @@ def find_thresholds(model: Model) -> Thresholds:
     return read_thresholds(folder)
 
 
-def ready_to_tag(model: Model, device: str | None) -> Hearer:
-    """The model, where it shall compute; see `tag`."""
+def ready_to_tag(model: Model, device: str | None, precision: Precision = "fp32") -> Ear:
+    """The model, where it shall compute and in so many bits; see `tag`."""
     tagger = place(model if isinstance(model, Hearer) else load(model), device)
     if not tagger.has_head:
         raise ConfigError(
             "this model has no head and gives embeddings only; embed with it, or tag with another"
         )
-    return tagger
-
-
-def tag_items(
-    items: Iterable[Item], model: Hearer, settings: TagSettings, run: Run, pool: Pool | None = None
-) -> Iterator[TagResult]:
-    """One result for each item, in order; failures are in their `error`."""
-    give = Give(lambda waveform: model.probabilities(model(waveform)), len(model.labels))
-    least = settings.scores_from(model.labels.names)
-    for outcome in run_through(items, model, give, cut=settings, run=run, pool=pool):
-        yield _result(outcome, model, settings, least)
-
-
-def _result(
-    outcome: Outcome, model: Hearer, settings: TagSettings, least: Float[np.ndarray, "class"]
-) -> TagResult:
-    name, rate, labels = outcome.item.name, model.sample_rate, model.labels
-    temperature = 1.0 if settings.chosen is None else settings.chosen.temperature
-    rows = tuple(
-        TagRow(
-            name,
-            row.start / rate,
-            row.stop / rate,
-            best(calibrated(row.mean(), temperature, labels.exclusive), labels.names, settings.top, least),
-        )
-        for row in outcome.rows
-    )
-    return TagResult(name, outcome.samples / rate, rows, outcome.error)
+    return ear_of(with_precision(tagger, precision))

@@ -11,7 +11,7 @@ from earmark.audio import displayable
 from earmark.config import ConfigError
 from earmark.inference.digest import weights_digest
 from earmark.inference.embedding import embed_items, ready_to_embed
-from earmark.inference.pipeline import Hearer
+from earmark.inference.placing import Hearer
 from earmark.inference.settings import EmbedSettings, Run
 from earmark.inference.sources import item_of
 from earmark.search.exact import nearest
