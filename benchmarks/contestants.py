@@ -7,6 +7,7 @@ named `published`, `earmark fp32` and so on.  Answers are lines of JSON.
 """
 
 import contextlib
+import importlib.util
 import io
 import json
 import os
@@ -73,13 +74,12 @@ def make(folder: Path, seed: int) -> None:
     np.save(folder / "sound.npy", sound.numpy())
     with torch.inference_mode():
         np.save(folder / "features.npy", published_mel()(sound)[:, None, :, :998].numpy())
-    try:
-        example = (torch.zeros(1, 1, 128, 998),)
-        axes = {"features": {0: "batch"}, "logits": {0: "batch"}}
-        names = {"input_names": ["features"], "output_names": ["logits", "embedding"], "dynamic_axes": axes}
-        torch.onnx.export(net, example, str(folder / "passt.onnx"), dynamo=False, opset_version=17, **names)
-    except ImportError:
-        pass  # without onnx there is nothing to compare with
+    if importlib.util.find_spec("onnx") is None:
+        return  # without onnx there is nothing to compare with
+    example = (torch.zeros(1, 1, 128, 998),)
+    axes = {"features": {0: "batch"}, "logits": {0: "batch"}}
+    names = {"input_names": ["features"], "output_names": ["logits", "embedding"], "dynamic_axes": axes}
+    torch.onnx.export(net, example, str(folder / "passt.onnx"), dynamo=False, opset_version=17, **names)
 
 
 def published(folder: Path, how: str) -> dict[str, Run]:

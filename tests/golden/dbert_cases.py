@@ -1,5 +1,6 @@
 """audio_dbert's recorded cases; those of its generators of clusters lie beside this file."""
 
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -11,6 +12,8 @@ from earmark.encoders.clusters import Clusters, CosineHead
 from earmark.encoders.dbert import DBERT, DBERTEncoder, joined
 from earmark.encoders.dbert_layers import MaskEmbedding
 from earmark.frontends import RawWaveform
+from earmark.hear.framed import Framed
+from earmark.hear.module import HearModel, get_scene_embeddings, get_timestamp_embeddings
 from earmark.models.published import Origin
 from earmark.models.published.dbert import AUDIO_DBERT
 from earmark.models.published.family import fill
@@ -155,40 +158,40 @@ def dbert_lengths(args: dict[str, Any], inputs: Outputs, _: Outputs | None) -> O
     return {"table": torch.tensor(rows, dtype=torch.float64)}
 
 
-@torch.no_grad()
 def dbert_wrapper(args: dict[str, Any], inputs: Outputs, weights: Outputs | None) -> Outputs:
-    """Scene and timestamp embeddings as the published package cuts and times them."""
+    """Scene and timestamp embeddings of sounds that are cut as the published package cuts them."""
     config = described(args["cfg"])
     tagger = Tagger(tagger_config(config))
     tagger.encoder = loaded(config, weights)
-    tagger.eval()
     layer = None if args["layer"] in (None, -1) else args["layer"]
-    size = config.dim + config.frame_dim if layer is None else 2 * config.width
-    outputs = {"sizes": torch.tensor([size, size, tagger.sample_rate])}
+    model = HearModel(Framed(tagger, layer, chunk_minutes=float(args["m_chunk"])))
+    sizes = [model.scene_embedding_size, model.timestamp_embedding_size, model.sample_rate]
+    outputs = {"sizes": torch.tensor(sizes)}
     for name in (name for name in inputs if name.startswith("audio")):
-        vectors, times = timed(tagger, inputs[name], layer, args["m_chunk"])
-        outputs[f"{name}.scene"] = vectors.mean(dim=1)
-        if vectors.shape[1] != len(times):
+        parts = published_chunks(inputs[name], args["m_chunk"] * 60 * model.sample_rate)
+        vectors, times = chunk_by_chunk(parts, model)
+        alone = len(parts) == 1
+        outputs[f"{name}.scene"] = get_scene_embeddings(parts[0], model) if alone else vectors.mean(dim=1)
+        if vectors.shape[1] != sum(len(published_times(part.shape[1])) for part in parts):
             outputs[f"{name}.ts_raises"] = torch.tensor(1)
             continue
         outputs[f"{name}.ts_embeddings_strided"] = vectors[:, :: args["stride"]]
-        outputs[f"{name}.timestamps"] = times.expand(len(vectors), -1)
+        outputs[f"{name}.timestamps"] = times
         outputs[f"{name}.ts_shape"] = torch.tensor(vectors.shape)
     return outputs
 
 
-def timed(tagger: Tagger, audio: Tensor, layer: int | None, minutes: float) -> tuple[Tensor, Tensor]:
-    """Embeddings and published times of chunks of equal length, none longer than some minutes."""
-    longest = minutes * 60 * tagger.sample_rate
-    chunks = 1 + int(audio.shape[1] // longest) if audio.shape[1] > longest else 1
-    encoder, vectors, times, start = tagger.encoder, [], [], 0
-    assert isinstance(encoder, DBERTEncoder)
-    for chunk in audio.chunk(chunks, dim=1):
-        conv = encoder.conv_features(tagger.frontend(chunk))
-        vectors.append(joined(until(encoder, conv, None, layer)))
-        times.append(start + published_times(chunk.shape[1]))
-        start += published_ms(chunk.shape[1])
-    return torch.cat(vectors, dim=1), torch.cat(times)
+def published_chunks(audio: Tensor, longest: float) -> list[Tensor]:
+    """Of equal length, none above the longest; the frames between them are lost."""
+    return list(audio.chunk(1 + int(audio.shape[1] // longest) if audio.shape[1] > longest else 1, dim=1))
+
+
+def chunk_by_chunk(parts: list[Tensor], model: HearModel) -> tuple[Tensor, Tensor]:
+    """Our embeddings of each, and our times, which the published package adds to whole milliseconds."""
+    found = [get_timestamp_embeddings(part, model) for part in parts]
+    starts = accumulate((published_ms(part.shape[1]) for part in parts[:-1]), initial=0)
+    times = [start + times for start, (_, times) in zip(starts, found, strict=True)]
+    return torch.cat([vectors for vectors, _ in found], dim=1), torch.cat(times, dim=1)
 
 
 RUNNERS = (dbert_forward, dbert_features, dbert_head, dbert_maskemb, dbert_lengths, dbert_wrapper)

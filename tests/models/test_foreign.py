@@ -155,3 +155,14 @@ UNDERFLOWS = [bytes([code]) + STOP for code in b"0tsRbQa\x85\x86"]
 def test_a_pickle_that_digs_below_its_stack_is_damaged(code: bytes) -> None:
     with pytest.raises(UnsafePickleError):
         scan(PROTO + code)
+
+
+def test_tensors_that_share_memory_are_read_apart(tmp_path: Path) -> None:
+    whole = torch.arange(12.0).view(3, 4)
+    tied = {"a": whole, "b": whole, "c": whole[1:], "d": whole.T, "e": torch.ones(2)}
+    torch.save(tied, tmp_path / "a.pt")
+    state = read_state_dict(tmp_path / "a.pt")
+    assert all(torch.equal(state[name], tensor) for name, tensor in tied.items())
+    assert all(tensor.is_contiguous() for tensor in state.values())
+    assert all(tensor.untyped_storage().nbytes() == tensor.nbytes for tensor in state.values())
+    assert len({tensor.untyped_storage().data_ptr() for tensor in state.values()}) == len(tied)

@@ -1,17 +1,21 @@
 """Points in time embedded by the nearest of a model's frames."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 
-from earmark.hear.embedder import Sounds
-from earmark.hear.windows import center_times
+from earmark.hear.embedder import Sounds, Timed
+from earmark.hear.rolling import Rolling
+from earmark.hear.windows import PER_SECOND, Grid, center_times
+from earmark.inference.cutting import Window
 from earmark.inference.giving import what_to_give
+from earmark.inference.pipeline import cutter_for
 from earmark.inference.placing import TensorGive
-from earmark.inference.settings import EmbedSettings, Place, Pooling
+from earmark.inference.settings import Cut, EmbedSettings, Place, Pooling
 from earmark.models import Tagger
 
 
@@ -46,6 +50,14 @@ class Sampled:
             total += (part.shape[1] - (fresh - start)) * found.double()
         return (total / audio.shape[1]).float()
 
+    def scene_of(self, sound: Rolling, batch: int) -> Float[Tensor, "dim"]:
+        """The same of a sound that comes in blocks."""
+        total = torch.zeros(self.scene_size, dtype=torch.float64, device=sound.device)
+        for group in self._windows(sound, batch):
+            fresh = torch.tensor([window.stop - window.fresh for window in group], device=sound.device)
+            total += fresh.double() @ self.clips.compute(_stacked(group, sound.device)).double()
+        return (total / sound.end).float()
+
     def _given(self, what: TensorGive, part: Sounds, batch: int) -> Float[Tensor, "sound *dim"]:
         return torch.cat([what.compute(self.model.padded(some)) for some in part.split(batch)])
 
@@ -55,25 +67,53 @@ class Sampled:
 
     def timestamps(self, audio: Sounds, batch: int) -> Float[Tensor, "sound time dim"]:
         """At each point in time the frame whose center is nearest; beyond the last center, the last."""
-        rate = self.model.sample_rate
-        times = torch.tensor(self.times(audio.shape[1]), dtype=torch.float64, device=audio.device)
-        found = audio.new_empty(len(audio), len(times), self.timestamp_size)
+        found: list[Tensor] = []
         for start, fresh, part in self._clips(audio):
             stop = start + part.shape[1]
-            here = (times >= fresh / rate) & ((times < stop / rate) | (stop == audio.shape[1]))
-            if bool(here.any()):
-                parts = [self._nearest(what, part, times[here] - start / rate, batch) for what in self.frames]
-                found[:, here] = torch.cat(parts, dim=2)
-        return found
+            times = self._points(fresh, stop, stop == audio.shape[1])
+            if len(times):
+                frames = [self._given(what, part, batch) for what in self.frames]
+                found.append(self._nearest(frames, times - start / self.model.sample_rate, part.shape[1]))
+        return torch.cat(found, dim=1)
+
+    def timestamps_of(self, sound: Rolling, batch: int) -> Iterator[Timed]:
+        """The same of a sound that comes in blocks."""
+        for group in self._windows(sound, batch):
+            waveform = _stacked(group, sound.device)
+            frames = [what.compute(waveform) for what in self.frames]
+            for place, (_, _, start, fresh, stop, _) in enumerate(group):
+                times = self._points(fresh, stop, sound.ended and stop == sound.end)
+                if len(times):
+                    own = [some[place : place + 1] for some in frames]
+                    yield times, self._nearest(own, times - start / self.model.sample_rate, stop - start)[0]
+
+    def _points(self, fresh: int, stop: int, last: bool) -> Float64[Tensor, "time"]:
+        """The points in time in what is new of a clip, in seconds; those of the last one include its end."""
+        rate = self.model.sample_rate
+        end = Grid(PER_SECOND, rate).count(stop) if last else -(-stop * PER_SECOND // rate)
+        return torch.arange(-(-fresh * PER_SECOND // rate), end, dtype=torch.float64) / PER_SECOND
 
     def _nearest(
-        self, what: TensorGive, part: Sounds, times: Float[Tensor, "time"], batch: int
+        self, frames: list[Tensor], times: Float64[Tensor, "time"], n_samples: int
     ) -> Float[Tensor, "sound time dim"]:
-        """A clip's frames at times in it."""
-        frames, spacing = self._given(what, part, batch), what.spacing or 0.0
-        inside = max(1, math.ceil((part.shape[1] / self.model.sample_rate - what.first) / spacing))
-        nearest = ((times - what.first) / spacing).round().long()
-        return frames[:, nearest.clamp(0, min(inside, frames.shape[1]) - 1)]
+        """All kinds of a clip's frames at times in it, behind one another."""
+        found: list[Tensor] = []
+        for what, some in zip(self.frames, frames, strict=True):
+            spacing = what.spacing or 0.0
+            inside = max(1, math.ceil((n_samples / self.model.sample_rate - what.first) / spacing))
+            nearest = ((times - what.first) / spacing).round().long()
+            found.append(some[:, nearest.clamp(0, min(inside, some.shape[1]) - 1).to(some.device)])
+        return torch.cat(found, dim=2)
+
+    def _windows(self, sound: Rolling, batch: int) -> Iterator[list[Window]]:
+        """The clips of a sound that comes in blocks, cut as files are, some of one length at a time."""
+        group: list[Window] = []
+        for window in cutter_for(self.model, Cut()).cut(sound.blocks()):
+            if group and (len(group) == batch or len(window.samples) != len(group[0].samples)):
+                yield group
+                group = []
+            group.append(window)
+        yield group
 
     def _clips(self, audio: Sounds) -> list[tuple[int, int, Float[Tensor, "sound _"]]]:
         """Start, where it begins to be new, and the sound; the last ends with the audio."""
@@ -85,3 +125,7 @@ class Sampled:
             (start, at, audio[:, start : start + self.clip])
             for start, at in zip(starts, range(0, n_samples, self.clip), strict=True)
         ]
+
+
+def _stacked(group: list[Window], device: torch.device) -> Sounds:
+    return torch.from_numpy(np.stack([window.samples for window in group])).to(device)

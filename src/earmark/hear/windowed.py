@@ -1,15 +1,20 @@
 """Points in time embedded by windows around them."""
 
+from collections.abc import Iterator
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from earmark.config import ConfigError
-from earmark.hear.embedder import Sounds, Vectors
-from earmark.hear.windows import Centered, center_times, centers
+from earmark.hear.embedder import Sounds, Timed, Vectors
+from earmark.hear.rolling import Rolling, passing
+from earmark.hear.windows import PER_SECOND, Centered, Grid, Stretch, center_times
 from earmark.models import Tagger
 
 MODES = ("all", "embedding", "logits")
+MOST = 256
+"""Windows that go through the network at once: more bring nothing."""
 
 
 class Windowed:
@@ -52,6 +57,7 @@ class Windowed:
         rate = model.sample_rate
         self.windows = tuple(round(seconds * rate) for seconds in windows)
         self.scene_hop = round(scene_hop * rate)
+        self._grid, self._scene_grid = Grid(PER_SECOND, rate), Grid(1, self.scene_hop)
         self.longest = round(model.clip_seconds * rate)
         self.mel_window = mel_frames * round(model.config.frontend.frame_seconds * rate)
         sizes = {"all": len(model.labels) + model.embedding_dim, "embedding": model.embedding_dim}
@@ -60,18 +66,39 @@ class Windowed:
 
     def scenes(self, audio: Sounds, batch: int) -> Float[Tensor, "sound dim"]:
         """Of the whole sound; of a longer one than a clip the mean over windows."""
-        n_sounds, n_samples = audio.shape
+        n_samples = audio.shape[1]
         if n_samples <= self.longest:
-            return torch.cat([self._network(part) for part in audio.split(batch)])
-        windows = Centered(audio, self.longest, torch.arange(0, n_samples + 1, self.scene_hop))
-        total = audio.new_zeros(n_sounds, self.scene_size, dtype=torch.float64)
+            together = self._together(batch, n_samples, audio.device)
+            return torch.cat([self._network(part) for part in audio.split(together)])
+        centers = self._scene_grid.between(0, self._scene_grid.count(n_samples))
+        return (self._sum(Stretch(audio, 0, n_samples), centers, batch) / len(centers)).float()
+
+    def scene_of(self, sound: Rolling, batch: int) -> Float[Tensor, "dim"]:
+        """The same of a sound that comes in blocks."""
+        sound.read_to(self.longest + 1)
+        if sound.end <= self.longest:
+            return self.scenes(sound.stretch().audio, batch)[0]
+        total = torch.zeros(self.scene_size, dtype=torch.float64, device=sound.device)
+        windows = 0
+        for stretch, centers in passing(sound, self._scene_grid, self.longest, batch):
+            total += self._sum(stretch, centers, batch)[0]
+            windows += len(centers)
+        return (total / windows).float()
+
+    def _sum(
+        self, stretch: Stretch, centers: Int64[Tensor, "time"], batch: int
+    ) -> Float[Tensor, "sound dim"]:
+        """The sum over windows, in double precision."""
+        audio = stretch.audio
+        total = audio.new_zeros(len(audio), self.scene_size, dtype=torch.float64)
         first = 0
-        for part in windows.parts(batch):
+        together = self._together(batch, self.longest, audio.device)
+        for part in Centered(stretch, self.longest, centers).parts(together):
             found = self._network(part).double()
-            sound = torch.arange(first, first + len(part), device=audio.device) // windows.n_centers
+            sound = torch.arange(first, first + len(part), device=audio.device) // len(centers)
             total.index_add_(0, sound, found)
             first += len(part)
-        return (total / windows.n_centers).float()
+        return total
 
     def times(self, n_samples: int) -> list[float]:
         """From 0 on, one each 50 ms."""
@@ -79,16 +106,32 @@ class Windowed:
 
     def timestamps(self, audio: Sounds, batch: int) -> Float[Tensor, "sound time dim"]:
         """Around each point in time: all lengths of windows, then the front end's frames."""
-        points = centers(audio.shape[1], self.model.sample_rate)
-        n_sounds, n = len(audio), len(points)
-        found = audio.new_empty(n_sounds * n, self.timestamp_size)
+        n_samples = audio.shape[1]
+        points = self._grid.between(0, self._grid.count(n_samples))
+        return self._around(Stretch(audio, 0, n_samples), points, batch)
+
+    def timestamps_of(self, sound: Rolling, batch: int) -> Iterator[Timed]:
+        """The same of a sound that comes in blocks."""
+        place = 0
+        step = self._together(batch, min(self.windows), sound.device)
+        for stretch, points in passing(sound, self._grid, max(*self.windows, self.mel_window), step):
+            times = torch.arange(place, place + len(points), dtype=torch.float64) / PER_SECOND
+            yield times, self._around(stretch, points, batch)[0]
+            place += len(points)
+
+    def _around(
+        self, stretch: Stretch, points: Int64[Tensor, "time"], batch: int
+    ) -> Float[Tensor, "sound time dim"]:
+        n_sounds, n = len(stretch.audio), len(points)
+        found = stretch.audio.new_empty(n_sounds * n, self.timestamp_size)
         column = 0
         levels = [(window, self._network, self.scene_size) for window in self.windows]
         if self.mel_frames:
             levels.append((self.mel_window, self._mel, self.timestamp_size - len(levels) * self.scene_size))
         for window, compute, width in levels:
             first = 0
-            for part in Centered(audio, window, points).parts(_fit(batch, window, self.longest)):
+            together = self._together(batch, window, stretch.audio.device)
+            for part in Centered(stretch, window, points).parts(together):
                 found[first : first + len(part), column : column + width] = compute(part)
                 first += len(part)
             column += width
@@ -98,13 +141,16 @@ class Windowed:
         waveform = self.model.padded(waveform)
         if self.mode == "embedding":
             return self.model.summarize(waveform)
-        logits, encoding = self.model.both(waveform)
-        return torch.cat([logits, encoding.summary], dim=1) if self.mode == "all" else logits
+        logits, summary = self.model.logits_and_summary(waveform)
+        return torch.cat([logits, summary], dim=1) if self.mode == "all" else logits
 
     def _mel(self, waveform: Sounds) -> Vectors:
         return self.model.frontend(waveform).flatten(start_dim=1)
 
+    def _together(self, batch: int, window: int, device: torch.device) -> int:
+        """How many windows go through the network at once: as much sound as a batch of clips.
 
-def _fit(batch: int, window: int, clip: int) -> int:
-    """So many short windows as are as much sound as a batch of clips, 256 at most: more bring nothing."""
-    return max(batch, min(256, batch * clip // window))
+        On a processor as much as one clip: more is not faster there, and takes memory.
+        """
+        clips = 1 if device.type == "cpu" else batch
+        return max(clips, min(MOST, clips * self.longest // window))

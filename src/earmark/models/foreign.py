@@ -91,12 +91,23 @@ def _read_zip(path: Path, file: BufferedReader, size: int) -> Foreign:
         tree = torch.load(file, map_location="cpu", weights_only=True)
         state = _strip(_unwrap(tree))
         _check_tensors(state, size)
-        copies = {name: tensor.detach().clone().contiguous() for name, tensor in state.items()}
-        return Foreign(copies, _notes(tree))
+        return Foreign(_apart(state), _notes(tree))
     except UnsafePickleError as error:
         raise CheckpointError(path, f"is refused: {error}") from None
     except Exception as error:  # a damaged file makes zipfile, pickle and torch raise anything
         raise CheckpointError(path, _reason(error)) from None
+
+
+def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Each tensor in memory of its own; it is copied only where others, or other numbers, lie beside it."""
+    taken: set[int] = set()
+    apart: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        whole = tensor.untyped_storage()
+        alone = tensor.is_contiguous() and whole.nbytes() == tensor.nbytes and whole.data_ptr() not in taken
+        taken.add(whole.data_ptr())
+        apart[name] = tensor.detach() if alone else tensor.detach().clone().contiguous()
+    return apart
 
 
 def _reason(error: Exception) -> str:

@@ -172,11 +172,18 @@ class Tagger(nn.Module):
         Raises:
             ValueError: the model has no head, or the waveform is shorter than `min_samples`.
         """
+        return self.logits_and_summary(waveform)[0]
+
+    def logits_and_summary(
+        self, waveform: Float[Tensor, "batch sample"]
+    ) -> tuple[Float[Tensor, "batch class"], Float[Tensor, "batch dim"]]:
+        """Logits and clip embeddings: those of `both`, for less work where no frames are needed."""
         if getattr(self.head, "reads_frames", True):
-            return self.classify(self.encode(waveform))
+            logits, encoding = self.both(waveform)
+            return logits, encoding.summary
         summary = self.summarize(waveform)
         no_frames = summary.new_zeros(len(summary), 0, self.config.encoder.frame_dim)
-        return self.classify(Encoding(no_frames, summary))
+        return self.classify(Encoding(no_frames, summary)), summary
 
     def summarize(self, waveform: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch dim"]:
         """Clip embeddings alone: `encode(waveform).summary`, for less work where the encoder knows how."""
