@@ -23,6 +23,8 @@ finer_mel = partial(Windowed, windows=(0.16, 0.8), mel_frames=6)
 """160 and 800 ms, and six frames of the finer spectrogram of a smaller hop."""
 twenty_seconds = partial(Windowed, scene_hop=5.0)
 thirty_seconds = partial(Windowed, scene_hop=10.0)
+bands = partial(Sampled, layer=("bands",), pool="mean+deviation")
+"""What a network is given, before it does anything: the floor that its embeddings must be above."""
 
 
 def dbert(model: Tagger, layer: int | None = None, chunk_minutes: float = 3.0) -> Embedder:

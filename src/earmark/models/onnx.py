@@ -15,7 +15,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from earmark import __version__
 from earmark.config import ConfigError
 from earmark.files import commit
 from earmark.models.tagger import Tagger
@@ -78,7 +77,6 @@ def about(model: Tagger, precision: Precision) -> dict[str, Any]:
     """How sounds are cut for a model and what its scores are of, as plain values."""
     return {
         "format": FORMAT,
-        "earmark": __version__,
         "precision": precision,
         "sample_rate": model.sample_rate,
         "clip_seconds": model.clip_seconds,
