@@ -20,6 +20,7 @@ from earmark.models import TaggerConfig, save
 from earmark.search import exact
 from earmark.search.asking import Asker
 from earmark.search.exact import nearest
+from earmark.search.shelf import FileShelf
 from earmark.search.stored import read_stored
 
 RATE = 32000
@@ -67,7 +68,7 @@ def test_every_form_is_read_back_with_the_model_that_made_it(room: Path, form: s
 
 @pytest.mark.parametrize("query", ["tones/low1.wav", "new.wav"])
 def test_a_tone_is_nearest_to_the_tones_of_its_pitch_and_not_to_itself(room: Path, query: str) -> None:
-    found = Asker(read_stored(room / "e.parquet")).like(str(room / query), 2)
+    found = Asker(FileShelf(read_stored(room / "e.parquet"))).like(str(room / query), 2)
     names = [Path(one.path).stem for one in found]
     assert names[0] in ("low1", "low2")
     assert Path(query).stem not in names
@@ -91,18 +92,18 @@ def test_vectors_of_other_weights_are_never_compared(room: Path, tmp_path: Path)
     save(CONFIG.build(), tmp_path / "other.safetensors")
     stored = read_stored(room / "e.npz")
     with pytest.raises(ConfigError, match="has other weights"):
-        Asker(stored, str(tmp_path / "other.safetensors"))
+        Asker(FileShelf(stored), str(tmp_path / "other.safetensors"))
     renamed = stored._replace(about=stored.about | {"model": str(tmp_path / "other.safetensors")})
     with pytest.raises(ConfigError, match="has other weights today"):
-        Asker(renamed).like(str(room / "new.wav"), 1)
+        Asker(FileShelf(renamed)).like(str(room / "new.wav"), 1)
     silent = stored._replace(about={})
-    assert len(Asker(silent).like(stored.paths[0], 9)) == 3
+    assert len(Asker(FileShelf(silent)).like(stored.paths[0], 9)) == 3
     with pytest.raises(ConfigError, match="do not say which model made them"):
-        Asker(silent).like(str(room / "new.wav"), 1)
-    with pytest.raises(ConfigError, match="made with"):
-        Asker(silent, str(room / "model.safetensors")).like(str(room / "new.wav"), 1)
+        Asker(FileShelf(silent)).like(str(room / "new.wav"), 1)
+    with pytest.raises(ConfigError, match="the same model made"):
+        Asker(FileShelf(silent), str(room / "model.safetensors")).like(str(room / "new.wav"), 1)
     with pytest.raises(AudioError, match="no such file"):
-        Asker(stored).like("gone.wav", 1)
+        Asker(FileShelf(stored)).like("gone.wav", 1)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 torn", b"PAR1"])

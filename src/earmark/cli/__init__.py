@@ -27,6 +27,8 @@ app.command("earmark.cli.pretrain:pretrain", name="pretrain", help="Learn from s
 app.command("earmark.cli.bench_train:bench_train", name="bench-train", help="Time training steps.")
 app.command("earmark.cli.evaluate:evaluate", name="evaluate", help="Count on clips that were held out.")
 app.command("earmark.cli.probe:probe", name="probe", help="Count a linear probe of embeddings.")
+app.command("earmark.cli.index:index", name="index", help="Put embeddings into an index.")
+app.command("earmark.cli.search:search", name="search", help="Find what sounds alike in an index.")
 app.command("earmark.cli.similar:similar", name="similar", help="Find the nearest clips by embedding.")
 app.command("earmark.cli.crossval:crossval", name="crossval", help="Train and count fold by fold.")
 app.command("earmark.cli.hear:app", name="hear", help="Check and evaluate modules of the HEAR API.")

@@ -2,11 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from earmark.cli.words import Flag, tell
+
+if TYPE_CHECKING:
+    from earmark.search.asking import Asker
 
 
 def similar(
@@ -32,15 +35,22 @@ def similar(
         json_: one JSON row for each neighbor, for programs.
         device: where the model computes, such as cuda.
     """
-    from earmark.audio import AudioError
-    from earmark.cli.evaluate import plain_console
     from earmark.config import ConfigError
     from earmark.search.asking import Asker
+    from earmark.search.shelf import FileShelf
     from earmark.search.stored import read_stored
 
     if top < 1:
         raise ConfigError(f"--top is {top}; give 1 or more")
-    asker, console, failed = Asker(read_stored(embeddings), model, device), plain_console(), 0
+    return answered(Asker(FileShelf(read_stored(embeddings)), model, device), queries, top, json_)
+
+
+def answered(asker: "Asker", queries: list[str], top: int, as_json: bool) -> int:
+    """Print the neighbors of each query; the exit status."""
+    from earmark.audio import AudioError
+    from earmark.cli.evaluate import plain_console
+
+    console, failed = plain_console(), 0
     for query in queries:
         try:
             found = asker.like(query, top)
@@ -48,7 +58,7 @@ def similar(
             tell(str(error))
             failed += 1
             continue
-        if json_:
+        if as_json:
             for one in found:
                 console.out(json.dumps({"query": query, **one._asdict()}, ensure_ascii=False))
             continue
