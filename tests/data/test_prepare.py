@@ -300,6 +300,7 @@ def test_a_manifest_that_cannot_be_written_is_a_sentence(corpus: Path, prepare: 
     assert "clips.jsonl: no such file or directory" in err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DATA, reason="EARMARK_DATA is unset: no real corpora here")
 def test_the_real_esc50_has_forty_clips_of_each_class(prepare: Prepare) -> None:
     status, out, _ = prepare("esc50", Path(DATA or "") / "esc50_16k")

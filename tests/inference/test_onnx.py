@@ -184,3 +184,13 @@ def test_wrong_calls_are_told(
 ) -> None:
     assert command(*arguments) == 2
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_the_built_in_model_is_written_in_every_precision(precision: str, tmp_path: Path) -> None:
+    out = tmp_path / "builtin.onnx"
+    verb = ["export", "builtin", "--to", "onnx", "--out", str(out), "--precision", precision]
+    run = subprocess.run([sys.executable, "-m", "earmark", *verb], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert tag(SOUNDS[-1], model=str(out)).tags[0].label == tag(SOUNDS[-1]).tags[0].label

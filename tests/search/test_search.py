@@ -127,3 +127,31 @@ def test_blocks_find_what_sorting_all_finds(rows: int, queries: int, top: int, s
     assert found.rows.shape == (queries, min(top, rows))
     assert np.allclose(found.similarities, -np.sort(-whole, axis=1)[:, :top])
     assert np.allclose(np.take_along_axis(whole, found.rows, axis=1), found.similarities)
+
+
+def test_a_model_that_has_moved_is_told_from_one_that_changed(room: Path) -> None:
+    stored = read_stored(room / "e.npz")
+    moved = stored._replace(about=stored.about | {"model": "gone.safetensors"})
+    with pytest.raises(ConfigError, match="there is no model gone.safetensors here any more"):
+        Asker(FileShelf(moved)).like(str(room / "new.wav"), 1)
+    assert Asker(FileShelf(moved), str(room / "model.safetensors")).like(str(room / "new.wav"), 1)
+
+
+def test_a_stored_sound_is_known_under_any_spelling(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = read_stored(room / "e.npz")
+    here = stored._replace(paths=[str(Path(path).relative_to(room)) for path in stored.paths], about={})
+    monkeypatch.chdir(room)
+    for spelling in ("tones/low1.wav", "./tones/low1.wav", "tones/../tones/low1.wav"):
+        assert Path(Asker(FileShelf(here)).like(spelling, 1)[0].path).stem == "low2"
+
+
+def test_embeddings_of_other_weights_are_not_mixed_by_resuming(room: Path, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    save(CONFIG.build(), tmp_path / "other.safetensors")
+    out = str(tmp_path / "e.parquet")
+    sound, other = str(room / "new.wav"), str(room / "tones" / "low1.wav")
+    assert command("embed", sound, "--out", out, "--model", str(room / "model.safetensors")) == 0
+    again = ("embed", sound, other, "--out", out, "--resume", "--model")
+    assert command(*again, str(tmp_path / "other.safetensors")) == 2
+    assert command(*again, str(room / "model.safetensors")) == 0
+    assert len(read_stored(tmp_path / "e.parquet").paths) == 2

@@ -14,6 +14,7 @@ from earmark.cli.terminal import Output, Watch
 from earmark.cli.words import Stopped, tell
 from earmark.config import ConfigError
 from earmark.files import commit
+from earmark.inference.arrays import about_of
 from earmark.inference.digest import weights_digest
 from earmark.inference.formats import check, pieces
 from earmark.inference.journal import Journal, OutputError, Record, failure
@@ -109,7 +110,10 @@ def _to_file(batch: Batch, out: Path, journal: Journal, about: dict[str, Any]) -
     try:
         with _hearing(batch) as (heard, misfit):
             if not journal.found:
-                journal.begin(_earlier(batch, out, misfit) if batch.resume and out.exists() else ())
+                earlier = batch.resume and out.exists()
+                if earlier:
+                    _same_maker(batch.form, out, about)
+                journal.begin(_earlier(batch, out, misfit) if earlier else ())
             for result in heard(journal.done.copy()):
                 journal.append(batch.record(result))
         _render(batch, out, journal, about)
@@ -120,6 +124,19 @@ def _to_file(batch: Batch, out: Path, journal: Journal, about: dict[str, Any]) -
         raise
     journal.discard()
     return 1 if journal.failed else 0
+
+
+def _same_maker(form: str, out: Path, about: dict[str, Any]) -> None:
+    """Refuse a finished output of embeddings that says it was made by another model or other settings."""
+    if about["verb"] != "embed" or form != "parquet":
+        return
+    told = about_of(out)
+    for name in about:
+        if name in told and name not in ("model", "on_truncated") and told[name] != about[name]:
+            raise ConfigError(
+                f"{displayable(out)} was made with {name} {told[name]}, and this run has {about[name]}; "
+                "resume with the model and settings that made it, or leave out --resume to make it anew"
+            )
 
 
 def _earlier(batch: Batch, out: Path, misfit: Callable[[Record], str | None]) -> Iterator[Record]:

@@ -36,7 +36,7 @@ def export(
 
     kind = to or ("onnx" if out is not None and out.suffix.lower() == ".onnx" else "published")
     if kind == "onnx":
-        return as_onnx(model, out or Path(f"{Path(model).stem}.onnx"), precision, data)
+        return as_onnx(model, out or Path(f"{_named(model)}.onnx"), precision, data)
     from earmark.models.exporting import export_published
 
     if out is None or precision != "fp32" or data is not None:
@@ -45,6 +45,12 @@ def export(
     console = Console(markup=False, highlight=False, emoji=False)
     console.out(one_line(f"Wrote {displayable(out)}, as {family} is published"))
     return 0
+
+
+def _named(model: str) -> str:
+    """A model's name, or that of its file without what says how it is written."""
+    path = Path(model)
+    return path.stem if path.suffix in (".safetensors", ".pt", ".pth", ".bin", ".ckpt") else path.name
 
 
 def as_onnx(model: str, out: Path, precision: Literal["fp32", "fp16", "int8"], data: Path | None) -> int:
@@ -65,12 +71,13 @@ def as_onnx(model: str, out: Path, precision: Literal["fp32", "fp16", "int8"], d
     tagger = earmark.load(model)
     if isinstance(tagger, Ensemble):
         raise ConfigError(f"{model} is an ensemble; export its members one by one")
+    clips = None if data is None else list(Search([str(data)]))
     export_onnx(tagger, out, precision)
     console = plain_console()
     console.out(one_line(f"Wrote {displayable(out)}, {out.stat().st_size / 1e6:.1f} MB, {precision}"))
-    if data is None:
+    if clips is None:
         return 0
-    found = compare(ear_of(tagger), open_onnx(out), lambda: Search([str(data)]))
+    found = compare(ear_of(tagger), open_onnx(out), lambda: clips)
     for sentence in found.failed:
         tell(sentence)
     console.out(

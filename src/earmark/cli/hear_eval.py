@@ -49,13 +49,14 @@ def eval_(
 
     set_threads(threads)
     protocol = override(Protocol(), run or [])
-    found = [read_task(folder) for folder in find_tasks(tasks)]
+    found = find_tasks(tasks)
     who = listener(module, model, dict(map(assigned, set_ or [])), device)
     console = Console(markup=False, highlight=False, emoji=False)
     counted: list[dict[str, Any]] = []
     failed: list[str] = []
-    for task in found:
+    for folder in found:
         try:
+            task = read_task(folder)
             counted.append(_counted(task, who, protocol, cache))
         except ConfigError as error:  # the other tasks go on
             failed.append(str(error))
@@ -63,6 +64,8 @@ def eval_(
         failed += [f"{task.title}: {sentence}" for sentence in counted[-1]["failed"]]
         if out is not None:
             write_report(report(who, protocol, counted), out)
+    if out is not None:
+        write_report(report(who, protocol, counted) | {"failed_tasks": failed}, out)
     if counted:
         console.print(page(report(who, protocol, counted)), soft_wrap=True, end="")
     for sentence in failed:

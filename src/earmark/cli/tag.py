@@ -122,7 +122,7 @@ def _ear(model: str, device: str, precision: Precision, threads: int) -> "Ear":
 
         raise ConfigError(
             f"--precision is {precision}, but an .onnx file computes as it was exported; leave it out, or "
-            f"export again with --precision {precision}"
+            "`earmark export --to onnx` again with --precision fp16 or int8"
         )
     return open_onnx(Path(model), device, threads)
 

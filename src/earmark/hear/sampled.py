@@ -15,7 +15,7 @@ from earmark.inference.cutting import Window
 from earmark.inference.giving import what_to_give
 from earmark.inference.pipeline import cutter_for
 from earmark.inference.placing import TensorGive
-from earmark.inference.settings import Cut, EmbedSettings, Place, Pooling
+from earmark.inference.settings import Cut, EmbedSettings, Place, Pooling, as_layer
 from earmark.models import Tagger
 
 
@@ -30,11 +30,10 @@ class Sampled:
     """
 
     def __init__(
-        self, model: Tagger, layer: int | Sequence[Place] | None = None, pool: Pooling = "summary"
+        self, model: Tagger, layer: int | str | Sequence[Place] | None = None, pool: Pooling = "summary"
     ) -> None:
         self.model = model
-        chosen = layer if layer is None or isinstance(layer, int) else tuple(layer)
-        scenes = EmbedSettings(layer=chosen, pool=pool)
+        scenes = EmbedSettings(layer=as_layer(layer), pool=pool)
         self.clips = what_to_give(model, scenes)
         self.frames = [
             what_to_give(model, EmbedSettings(level="frame", layer=(place,))) for place in scenes.places

@@ -8,7 +8,7 @@ import json
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -146,6 +146,16 @@ def write_parquet(file: BinaryIO, results: Again, about: About = None) -> None:
                 arrow.array(column, kind) for column, kind in zip(zip(*rows, strict=True), types, strict=True)
             ]
             writer.write_table(arrow.Table.from_arrays(columns, schema=schema))
+
+
+def about_of(path: Path) -> dict[str, Any]:
+    """Which model and settings a parquet file says it is of; nothing if it does not."""
+    _, parquet = pyarrow()
+    try:
+        told = json.loads((parquet.read_schema(path).metadata or {}).get(b"earmark", b"{}"))
+    except (ValueError, OSError):
+        return {}  # what it is instead is said when it is read
+    return told if isinstance(told, dict) else {}
 
 
 def _chunks(results: Iterable[EmbedResult]) -> Iterator[list[EmbedResult]]:

@@ -13,7 +13,7 @@ from earmark.inference.hearing import ArrayGive
 from earmark.inference.pipeline import Outcome, run_through
 from earmark.inference.placing import Hearer, on_arrays, place
 from earmark.inference.results import EmbedResult
-from earmark.inference.settings import EmbedOptions, EmbedSettings, Place, Pooling, Run, RunOptions
+from earmark.inference.settings import EmbedOptions, EmbedSettings, Place, Pooling, Run, RunOptions, as_layer
 from earmark.inference.sources import Item, item_of
 from earmark.inference.tagging import Model, Sources
 from earmark.models.zoo import load
@@ -45,7 +45,7 @@ def embed(
     model: Model = "builtin",
     level: Literal["clip", "frame"] = "clip",
     mode: Literal["embedding", "logits", "all"] = "embedding",
-    layer: int | Sequence[Place] | None = None,
+    layer: int | str | Sequence[Place] | None = None,
     pool: Pooling = "summary",
     window: float | None = None,
     hop: float | None = None,
@@ -85,7 +85,7 @@ def embed(
     settings = EmbedSettings(
         level=level,
         mode=mode,
-        layer=layer if layer is None or isinstance(layer, int) else tuple(layer),
+        layer=as_layer(layer),
         pool=pool,
         window=window,
         hop=hop,

@@ -41,14 +41,17 @@ def open_onnx(path: Path, device: str | None = "cpu", threads: int = 0) -> Ear:
     runtime, name = _onnxruntime(), displayable(path)
     if not path.is_file():
         raise ConfigError(f"{name}: there is no such file")
-    provider = PROVIDERS.get((device or "cpu").partition(":")[0])
+    kind, _, number = (device or "cpu").partition(":")
+    provider = PROVIDERS.get(kind)
     if provider is None or provider not in runtime.get_available_providers():
         raise ConfigError(f"device {device!r} is not one of ONNX Runtime's here; try device 'cpu'")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     try:
-        session = runtime.InferenceSession(str(path), options, providers=[provider])
+        session = runtime.InferenceSession(
+            str(path), options, providers=[(provider, {"device_id": number} if number else {})]
+        )
     except Exception as error:  # ONNX Runtime has errors of its own for each way to be no model
         reason = str(error).strip().splitlines()[0][:200]
         raise ConfigError(f"{name}: is no ONNX model that can be run ({reason})") from None

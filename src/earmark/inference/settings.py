@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, cast
 
 import numpy as np
 from jaxtyping import Float
@@ -173,6 +173,18 @@ class EmbedSettings(Cut):
         return (self.layer,) if isinstance(self.layer, int) else self.layer
 
 
+def as_layer(layer: int | str | Sequence[Place] | None) -> int | tuple[Place, ...] | None:
+    """What `EmbedSettings.layer` takes, of all that people write.
+
+    Example:
+        >>> as_layer("bands"), as_layer([0, "end"]), as_layer(2)
+        (('bands',), (0, 'end'), 2)
+    """
+    if layer is None or isinstance(layer, int):
+        return layer
+    return (cast(Place, layer),) if isinstance(layer, str) else tuple(layer)
+
+
 class Run(Frozen):
     """Where and how a run computes; nothing here changes what comes out.
 
@@ -229,7 +241,7 @@ class EmbedOptions(RunOptions, total=False):
 
     level: Literal["clip", "frame"]
     mode: Literal["embedding", "logits", "all"]
-    layer: int | Sequence[Place] | None
+    layer: int | str | Sequence[Place] | None
     pool: Pooling
     window: float | None
     hop: float | None

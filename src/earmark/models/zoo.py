@@ -75,6 +75,11 @@ def load(
         >>> model.sample_rate, "Dog" in model.labels.names
         (16000, True)
     """
+    if isinstance(name_or_file, str | os.PathLike) and Path(name_or_file).suffix.lower() == ".onnx":
+        raise ConfigError(
+            f"{Path(name_or_file).name} is an ONNX file, by which `earmark tag` tags and nothing else; give "
+            "the model that it was exported from"
+        )
     members = members_of(name_or_file)
     if members is not None:
         return Ensemble([load(member, device=device, precision=precision) for member in members]).eval()

@@ -1,6 +1,8 @@
 """From the name of a sound to the vector that is looked for."""
 
+import os
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
@@ -12,6 +14,7 @@ from earmark.inference.embedding import embed_items, ready_to_embed
 from earmark.inference.placing import Hearer
 from earmark.inference.settings import EmbedSettings, Run
 from earmark.inference.sources import item_of
+from earmark.models.precision import with_precision
 from earmark.search.shelf import Neighbor, Shelf
 
 
@@ -48,8 +51,10 @@ class Asker:
             AudioError: the file cannot be heard.
             ConfigError: it is not stored, and no model is known to hear it with; or another width.
         """
-        path = displayable(query)
-        vector = self.shelf.vector_of(path)
+        path, vector = displayable(query), None
+        for spelling in (query, os.path.relpath(query), str(Path(query).absolute())):
+            if vector is None:
+                path, vector = displayable(spelling), self.shelf.vector_of(displayable(spelling))
         if vector is None:
             vector = _read(query) if query.endswith(".npy") else self._heard(query)
         if vector.shape != (self.shelf.dim,):
@@ -64,7 +69,8 @@ class Asker:
         settings = EmbedSettings(
             **{name: about[name] for name in ("level", "mode", "layer", "pool") if name in about}
         )
-        (result,) = embed_items([item_of(query)], self._model, settings, Run())
+        run = Run(on_truncated=about.get("on_truncated", "error"))
+        (result,) = embed_items([item_of(query)], self._model, settings, run)
         if result.error is not None:
             raise result.error
         return result.embeddings.mean(axis=0)
@@ -76,12 +82,18 @@ class Asker:
                 "these embeddings do not say which model made them, and the query is not among them; "
                 "name the model with --model"
             )
-        digest = self.shelf.about.get("model_digest")
-        if digest and weights_digest(self.name) != digest:
+        digest, today = self.shelf.about.get("model_digest"), weights_digest(self.name)
+        if today is None:
+            raise ConfigError(
+                f"there is no model {self.name} here any more, which made these embeddings; name it where it "
+                "is now with --model"
+            )
+        if digest and today != digest:
             raise ConfigError(
                 f"{self.name} has other weights today than those that made these embeddings; embed anew"
             )
-        return ready_to_embed(self.name, self.device)
+        precision = self.shelf.about.get("precision", "fp32")
+        return with_precision(ready_to_embed(self.name, self.device), precision)
 
 
 def _read(query: str) -> Float[np.ndarray, "dim"]:

@@ -14,6 +14,8 @@ from earmark.config import ConfigError
 from earmark.inference.arrays import COLUMNS
 from earmark.inference.tables import pyarrow
 
+DAMAGES = (OSError, EOFError, ValueError, LookupError, TypeError, zipfile.BadZipFile, SafetensorError)
+
 
 class Stored(NamedTuple):
     """What a file of embeddings holds; sources that failed are not among its rows.
@@ -45,8 +47,19 @@ def read_stored(path: Path) -> Stored:
         raise ConfigError(f"{name}: give embeddings that `earmark embed` wrote, {', '.join(readers)}")
     try:
         stored = readers[path.suffix.lower()](path)
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, SafetensorError) as error:
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        KeyError,
+        IndexError,
+        TypeError,
+        zipfile.BadZipFile,
+        SafetensorError,
+    ) as error:
         raise ConfigError(f"{name}: are no embeddings of `earmark embed` ({error})") from None
+    if not isinstance(stored.about, dict):  # pyright: ignore[reportUnnecessaryIsInstance] (it was read)
+        raise ConfigError(f"{name}: says not what made it; embed anew")
     if stored.vectors.ndim != 2 or not stored.vectors.size:
         raise ConfigError(f"{name}: there is no vector in it")
     rows = len(stored.vectors)

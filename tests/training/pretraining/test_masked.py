@@ -132,6 +132,7 @@ def test_a_batch_in_parts_is_the_same_step(objective: MaskedPatches, config: PaS
         torch.testing.assert_close(other[name], tensor, atol=1e-4, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_two_processes_compute_what_one_does(tmp_path: Path) -> None:
     """A batch of one clip leaves a process without any."""
     out = tmp_path / "two.pt"

@@ -78,14 +78,17 @@ def embedded(
 
 
 def _sounds(task: HearTask, split: str, rate: int) -> tuple[Path, int]:
-    """The folder of the model's own rate, or else of the highest there is."""
+    """The folder of the model's own rate, or else of the highest there is; whole ones first."""
     rates = sorted(
         (int(path.name) for path in task.folder.iterdir() if path.name.isascii() and path.name.isdigit()),
         reverse=True,
     )
-    for one in [rate, *rates]:
-        if (task.folder / str(one) / split).is_dir():
+    there = [one for one in [rate, *rates] if (task.folder / str(one) / split).is_dir()]
+    for one in there:  # one that is half written yet must not hide a whole one
+        if all((task.folder / str(one) / split / name).is_file() for name in task.splits[split]):
             return task.folder / str(one) / split, one
+    if there:
+        return task.folder / str(there[0]) / split, there[0]
     raise ConfigError(
         f"{displayable(task.folder)} has no sounds of {split}: there must be a folder {rate}/{split}, or "
         "one of another rate"

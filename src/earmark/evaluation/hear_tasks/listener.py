@@ -93,7 +93,12 @@ def listener(
             f"{name} hears {getattr(model, 'sample_rate', None)} Hz; the HEAR API allows {rates}"
         )
     digest = digest_of_model(module, model, settings)
-    return Listener(name, model_file, settings, module, model.to(device).eval(), device, digest)
+    try:
+        model = model.to(device).eval()
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0][:200]
+        raise ConfigError(f"device {device!r} cannot be used here ({reason}); try device 'cpu'") from None
+    return Listener(name, model_file, settings, module, model, device, digest)
 
 
 def digest_of_model(module: ModuleType, model: nn.Module, how: Mapping[str, Any]) -> str:

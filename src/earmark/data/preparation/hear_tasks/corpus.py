@@ -127,16 +127,35 @@ def by_split(placed: Sequence[Placed], data: Path) -> dict[str, list[Clip]]:
 def entries_of(parts: dict[str, list[Clip]]) -> dict[str, list[Entry]]:
     """Clips as entries of a task, under names of their own."""
     clips = [clip for some in parts.values() for clip in some]
+    unknown = [clip for clip in clips if clip.unknown]
+    if unknown:
+        raise ConfigError(
+            f"{displayable(unknown[0].path)} has labels of which nobody knows whether they hold "
+            f"({len(unknown)} clips have such); a HEAR task cannot say that: leave these clips or "
+            "labels out of the table"
+        )
     reader = Reader(clips)
     entries = iter(
         [
             Entry(
-                name, repr((clip.path.name, *clip[2:4], clip.row)), partial(reader.whole, index), clip.labels
+                name,
+                repr((clip.path.name, *of_file(clip.path), *clip[2:4], clip.row)),
+                partial(reader.whole, index),
+                clip.labels,
             )
             for index, (name, clip) in enumerate(zip(file_names(clips), clips, strict=True))
         ]
     )
     return {part: [next(entries) for _ in some] for part, some in parts.items()}
+
+
+def of_file(path: Path) -> tuple[int, int]:
+    """Size and time of change of a file: sounds of the same names may be others tomorrow."""
+    try:
+        found = path.stat()
+    except OSError:
+        return -1, -1
+    return found.st_size, found.st_mtime_ns
 
 
 def file_names(clips: Sequence[Clip]) -> list[str]:
@@ -163,4 +182,4 @@ def file_names(clips: Sequence[Clip]) -> list[str]:
 def _plain(clip: Clip) -> str:
     row = "" if clip.row is None else f"_{clip.row}"
     stretch = "" if not clip.start and clip.end is None else f"_{clip.start * 1000:.0f}ms"
-    return f"{clip.path.stem}{row}{stretch}"
+    return f"{displayable(clip.path.stem)}{row}{stretch}"

@@ -12,7 +12,7 @@ from earmark.audio import displayable
 from earmark.config import ConfigError
 from earmark.data.clips import Clip
 from earmark.data.finding import find_corpus
-from earmark.data.preparation.hear_tasks.corpus import by_split
+from earmark.data.preparation.hear_tasks.corpus import by_split, of_file
 from earmark.data.preparation.hear_tasks.reading import Reader
 from earmark.data.preparation.hear_tasks.sketch import Entry, Event, Making, Sketch, Sound
 from earmark.data.preparation.preparing import place
@@ -97,6 +97,8 @@ def timeline(data: Path, making: Making) -> Sketch:
         ]
     heard = {label for entries in splits.values() for one in entries for label, *_ in one.labels}
     labels = tuple(name for name in split.labels.names if name in heard)
+    if not labels:
+        raise ConfigError(f"{displayable(data)}: no clip of it can be heard, so nothing was placed")
     return Sketch(making.name or "timeline", "event", False, labels, METRICS, splits, seconds)
 
 
@@ -132,8 +134,9 @@ def _entry(name: str, reader: Reader, seeds: tuple[int, ...], seconds: float) ->
                 placings.append(Placing(sounding, float(onset), float(level)))
         onset += draw.uniform(0.6, 2.6)
     events = tuple(Event(one.sounding.label, 1000 * one.onset, 1000 * one.end) for one in placings)
-    source = repr([(reader.clips[one.sounding.clip].path.name, *one) for one in placings])
-    return Entry(name, source, partial(mixture, reader, placings, (seeds, seconds)), events)
+    clips = [reader.clips[one.sounding.clip] for one in placings]
+    files = [(clip.path.name, *of_file(clip.path)) for clip in clips]
+    return Entry(name, repr((files, placings)), partial(mixture, reader, placings, (seeds, seconds)), events)
 
 
 def _sounding(reader: Reader, index: int) -> Sounding | None:
