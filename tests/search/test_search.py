@@ -132,7 +132,7 @@ def test_blocks_find_what_sorting_all_finds(rows: int, queries: int, top: int, s
 def test_a_model_that_has_moved_is_told_from_one_that_changed(room: Path) -> None:
     stored = read_stored(room / "e.npz")
     moved = stored._replace(about=stored.about | {"model": "gone.safetensors"})
-    with pytest.raises(ConfigError, match="there is no model gone.safetensors here any more"):
+    with pytest.raises(ConfigError, match=r"there is no model gone\.safetensors here any more"):
         Asker(FileShelf(moved)).like(str(room / "new.wav"), 1)
     assert Asker(FileShelf(moved), str(room / "model.safetensors")).like(str(room / "new.wav"), 1)
 
