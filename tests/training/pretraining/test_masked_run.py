@@ -66,7 +66,15 @@ def told(run: Path) -> list[dict[str, Any]]:
     return [{name: v for name, v in json.loads(line).items() if name not in clocks} for line in lines]
 
 
-@pytest.mark.parametrize(("name", "step"), [("content", 1), ("content", 4), ("clusters", 1), ("clusters", 4)])
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [
+        ("content", 1),
+        ("clusters", 4),
+        pytest.param("content", 4, marks=pytest.mark.slow),
+        pytest.param("clusters", 1, marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_that_stops_and_goes_on_is_the_same_run_to_the_bit(
     name: str,
     step: int,
