@@ -1,7 +1,7 @@
 """`earmark embed`: turn recordings into vectors."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -50,10 +50,10 @@ def embed(
     """
     from earmark.cli.batch import Batch, Ready, run_batch, share_cores
     from earmark.inference import formats
-    from earmark.inference.settings import EmbedSettings, Run
+    from earmark.inference.settings import EmbedSettings, Run, as_layer
     from earmark.inference.sources import Search
 
-    settings = EmbedSettings(level=level, mode=mode, layer=layers(layer), pool=pool, window=window, hop=hop)
+    settings = EmbedSettings(level=level, mode=mode, layer=as_layer(layer), pool=pool, window=window, hop=hop)
     run = Run(device=device, batch=batch, workers=workers, on_truncated=on_truncated)
 
     def prepare(threads: int) -> Ready:
@@ -91,10 +91,3 @@ def embed(
             earlier=formats.read_embeddings,
         )
     )
-
-
-def layers(given: list[int | Literal["bands", "end"]] | None) -> int | tuple[Any, ...] | None:
-    """One as a number, as journals of earlier runs have it."""
-    if given is None:
-        return None
-    return given[0] if len(given) == 1 and isinstance(given[0], int) else tuple(given)

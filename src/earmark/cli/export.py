@@ -28,10 +28,9 @@ def export(
         precision: of ONNX: fp16 for half the file, int8 for less work, each a little less exact.
         data: a folder of recordings to hear by both programs, for a report of how far they agree.
     """
-    from rich.console import Console
-
     import earmark
     from earmark.audio.errors import displayable, one_line
+    from earmark.cli.evaluate import plain_console
     from earmark.config import ConfigError
 
     kind = to or ("onnx" if out is not None and out.suffix.lower() == ".onnx" else "published")
@@ -42,8 +41,7 @@ def export(
     if out is None or precision != "fp32" or data is not None:
         raise ConfigError("by published names a model is written as it is: give --out FILE.pt, or --to onnx")
     family = export_published(earmark.load(model), out)
-    console = Console(markup=False, highlight=False, emoji=False)
-    console.out(one_line(f"Wrote {displayable(out)}, as {family} is published"))
+    plain_console().out(one_line(f"Wrote {displayable(out)}, as {family} is published"))
     return 0
 
 
@@ -77,7 +75,7 @@ def as_onnx(model: str, out: Path, precision: Literal["fp32", "fp16", "int8"], d
     console.out(one_line(f"Wrote {displayable(out)}, {out.stat().st_size / 1e6:.1f} MB, {precision}"))
     if clips is None:
         return 0
-    found = compare(ear_of(tagger), open_onnx(out), lambda: clips)
+    found = compare(ear_of(tagger), open_onnx(out), clips)
     for sentence in found.failed:
         tell(sentence)
     console.out(

@@ -41,8 +41,7 @@ def eval_(
         threads: processor threads; PyTorch's default if not given.
         run: numbers of the protocol, such as --with grid_points=2 or --with max_epochs=60 or --with seed=1.
     """
-    from rich.console import Console
-
+    from earmark.cli.evaluate import plain_console
     from earmark.config import ConfigError, assigned, override
     from earmark.evaluation.hear_tasks import Protocol, find_tasks, listener, read_task
     from earmark.evaluation.hear_tasks.report import page, report, write_report
@@ -51,7 +50,7 @@ def eval_(
     protocol = override(Protocol(), run or [])
     found = find_tasks(tasks)
     who = listener(module, model, dict(map(assigned, set_ or [])), device)
-    console = Console(markup=False, highlight=False, emoji=False)
+    console = plain_console()
     counted: list[dict[str, Any]] = []
     failed: list[str] = []
     for folder in found:

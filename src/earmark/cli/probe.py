@@ -36,7 +36,6 @@ def probe(
         device: where the model computes, such as cuda.
         threads: processor threads; PyTorch's default if not given.
     """
-    from earmark.cli.embed import layers
     from earmark.cli.evaluate import plain_console, watching
     from earmark.config import ConfigError
     from earmark.evaluation.folder import write_text
@@ -44,10 +43,10 @@ def probe(
     from earmark.evaluation.probe import clips_of
     from earmark.evaluation.probe import probe as run
     from earmark.inference.placing import place
-    from earmark.inference.settings import EmbedSettings
+    from earmark.inference.settings import EmbedSettings, as_layer
     from earmark.models import load
 
-    settings = EmbedSettings(layer=layers(layer), pool=pool)
+    settings = EmbedSettings(layer=as_layer(layer), pool=pool)
     if out is not None and out.suffix.lower() != ".json":
         raise ConfigError(f"--out {out.name!r} must end in .json: it is written as numbers")
     set_threads(threads)

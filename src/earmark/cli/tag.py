@@ -109,7 +109,8 @@ def tag(
 
 
 def _ear(model: str, device: str, precision: Precision, threads: int) -> "Ear":
-    from earmark.inference.onnx_ear import is_onnx, open_onnx
+    from earmark.inference.onnx_ear import open_onnx
+    from earmark.onnx_file import is_onnx
 
     if not is_onnx(model):
         from earmark.cli.batch import share_cores

@@ -1,6 +1,6 @@
 """Do two programs that compute the same model say the same?"""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,18 +27,18 @@ class Parity(NamedTuple):
     failed: list[str]
 
 
-def compare(one: Ear, other: Ear, items: Callable[[], Iterable[Item]], run: Run | None = None) -> Parity:
+def compare(one: Ear, other: Ear, items: Sequence[Item], run: Run | None = None) -> Parity:
     """Hear the same clips twice, by the path that users take.
 
     Args:
         one: a model.
         other: the same in another program, or in fewer bits.
-        items: the clips, as often as it is called.
+        items: the clips.
         run: where and how.
     """
     run = run or Run()
     clips, same, largest, failed = 0, 0, 0.0, list[str]()
-    outcomes = (run_through(items(), ear, ear.clips, cut=Cut(), run=run) for ear in (one, other))
+    outcomes = (run_through(items, ear, ear.clips, cut=Cut(), run=run) for ear in (one, other))
     for first, second in zip(*outcomes, strict=True):
         if first.error is not None or second.error is not None:
             failed.append(str(first.error or second.error))

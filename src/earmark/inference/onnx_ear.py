@@ -12,19 +12,9 @@ from earmark.audio import displayable
 from earmark.config import ConfigError
 from earmark.inference.hearing import ArrayGive, Ear
 from earmark.labels import LabelSet
+from earmark.onnx_file import FRAMES, INPUT, KEY, OUTPUT
 
-SUFFIX = ".onnx"
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-
-
-def is_onnx(model: object) -> bool:
-    """Whether a model is named as an ONNX file.
-
-    Example:
-        >>> is_onnx("birds.onnx"), is_onnx("builtin")
-        (True, False)
-    """
-    return isinstance(model, str | Path) and Path(model).suffix.lower() == SUFFIX
 
 
 def open_onnx(path: Path, device: str | None = "cpu", threads: int = 0) -> Ear:
@@ -60,7 +50,7 @@ def open_onnx(path: Path, device: str | None = "cpu", threads: int = 0) -> Ear:
 
 def _ear(session: Any, name: str) -> Ear:
     try:
-        about = json.loads(session.get_modelmeta().custom_metadata_map["earmark"])
+        about = json.loads(session.get_modelmeta().custom_metadata_map[KEY])
         labels = LabelSet.from_dict(about["labels"])
         cut = {key: about[key] for key in ("sample_rate", "clip_seconds", "padding", "min_samples")}
         frames = about["frames"]
@@ -72,15 +62,15 @@ def _ear(session: Any, name: str) -> Ear:
 
     def give(output: str, *grid: float) -> ArrayGive:
         def compute(waveforms: Float[np.ndarray, "batch sample"]) -> Float[np.ndarray, "batch ..."]:
-            return session.run([output], {"waveform": waveforms.astype(np.float32, copy=False)})[0]
+            return session.run([output], {INPUT: waveforms.astype(np.float32, copy=False)})[0]
 
         return ArrayGive(compute, len(labels), *grid)
 
     return Ear(
         **cut,
         labels=labels,
-        clips=give("probabilities"),
-        frames=None if frames is None else give("frame_probabilities", *frames),
+        clips=give(OUTPUT),
+        frames=None if frames is None else give(FRAMES, *frames),
     )
 
 

@@ -177,12 +177,13 @@ def as_layer(layer: int | str | Sequence[Place] | None) -> int | tuple[Place, ..
     """What `EmbedSettings.layer` takes, of all that people write.
 
     Example:
-        >>> as_layer("bands"), as_layer([0, "end"]), as_layer(2)
-        (('bands',), (0, 'end'), 2)
+        >>> as_layer("bands"), as_layer([0, "end"]), as_layer([2]), as_layer(2)
+        (('bands',), (0, 'end'), 2, 2)
     """
     if layer is None or isinstance(layer, int):
         return layer
-    return (cast(Place, layer),) if isinstance(layer, str) else tuple(layer)
+    several = (cast(Place, layer),) if isinstance(layer, str) else tuple(layer)
+    return several[0] if len(several) == 1 and isinstance(several[0], int) else several
 
 
 class Run(Frozen):

@@ -9,7 +9,7 @@ from earmark.audio import Source, displayable
 from earmark.config import ConfigError
 from earmark.inference.calls import first, is_one, many, with_pool
 from earmark.inference.hearing import Ear
-from earmark.inference.onnx_ear import is_onnx, open_onnx
+from earmark.inference.onnx_ear import open_onnx
 from earmark.inference.placing import Hearer, ear_of, place
 from earmark.inference.results import TagResult
 from earmark.inference.settings import Cut, Run, RunOptions, TagSettings
@@ -18,6 +18,7 @@ from earmark.inference.tags import tag_items
 from earmark.inference.thresholds import AUTO, FILE, Thresholds, read_thresholds
 from earmark.models.precision import Precision, with_precision
 from earmark.models.zoo import load, members_of, resolve
+from earmark.onnx_file import is_onnx
 
 Model = str | os.PathLike[str] | Hearer
 Sources = Source | Iterable[Source | Item]

@@ -19,14 +19,12 @@ from torch import Tensor, nn
 from earmark.config import ConfigError
 from earmark.files import commit
 from earmark.models.tagger import Tagger
+from earmark.onnx_file import FRAMES, INPUT, KEY, OUTPUT
 
 Precision = Literal["fp32", "fp16", "int8"]
 FORMAT = 1
-INPUT, OUTPUT, FRAMES = "waveform", "probabilities", "frame_probabilities"
 TOLERANCE = {"fp32": 1e-3, "fp16": 2e-2, "int8": 5e-2}
 """Between the probabilities of both programs, of noise."""
-KEY = "earmark"
-"""Of the metadata that say how sounds are cut, and what the scores are of."""
 
 
 class Probabilities(nn.Module):

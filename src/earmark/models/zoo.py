@@ -17,6 +17,7 @@ from earmark.models.ensemble import Ensemble
 from earmark.models.precision import Precision, with_precision
 from earmark.models.recognized import recognize
 from earmark.models.tagger import Tagger
+from earmark.onnx_file import is_onnx
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 NAMES = ("builtin", *(entry.name for entry in PUBLISHED))
@@ -75,10 +76,10 @@ def load(
         >>> model.sample_rate, "Dog" in model.labels.names
         (16000, True)
     """
-    if isinstance(name_or_file, str | os.PathLike) and Path(name_or_file).suffix.lower() == ".onnx":
+    if is_onnx(name_or_file):
         raise ConfigError(
-            f"{Path(name_or_file).name} is an ONNX file, by which `earmark tag` tags and nothing else; give "
-            "the model that it was exported from"
+            f"{name_or_file} is an ONNX file, by which `earmark tag` tags and nothing else; give the "
+            "model that it was exported from"
         )
     members = members_of(name_or_file)
     if members is not None:
