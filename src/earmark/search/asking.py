@@ -32,13 +32,10 @@ class Asker:
 
     def __init__(self, shelf: Shelf, model: str | None = None, device: str = "cpu") -> None:
         self.shelf, self.device = shelf, device
+        self._named = model is not None
         self.name = model if model is not None else shelf.about.get("model")
-        digest = shelf.about.get("model_digest")
-        if model is not None and digest and weights_digest(model) != digest:
-            raise ConfigError(
-                f"these embeddings are of {shelf.about.get('model')}, and {model} has other weights; vectors "
-                "of different models cannot be compared: leave the model away, or embed anew"
-            )
+        if self._named:
+            self._refuse_others()
 
     def like(self, query: str, top: int) -> list[Neighbor]:
         """The stored stretches that are nearest to a sound, nearest first; never one of its own.
@@ -75,6 +72,26 @@ class Asker:
             raise result.error
         return result.embeddings.mean(axis=0)
 
+    def _refuse_others(self) -> None:
+        """Refuse a model that is gone or has other weights than those that made the vectors."""
+        made_by, digest = self.shelf.about.get("model"), self.shelf.about.get("model_digest")
+        today = weights_digest(str(self.name))
+        if not digest or today == digest:
+            return
+        if self._named:
+            raise ConfigError(
+                f"these embeddings are of {made_by}, and {self.name} has other weights; vectors of different "
+                "models cannot be compared: leave the model away, or embed anew"
+            )
+        if today is None:
+            raise ConfigError(
+                f"there is no model {self.name} here any more, which made these embeddings; name it where it "
+                "is now with --model"
+            )
+        raise ConfigError(
+            f"{self.name} has other weights today than those that made these embeddings; embed anew"
+        )
+
     @cached_property
     def _model(self) -> Hearer:
         if self.name is None:
@@ -82,16 +99,8 @@ class Asker:
                 "these embeddings do not say which model made them, and the query is not among them; "
                 "name the model with --model"
             )
-        digest, today = self.shelf.about.get("model_digest"), weights_digest(self.name)
-        if today is None:
-            raise ConfigError(
-                f"there is no model {self.name} here any more, which made these embeddings; name it where it "
-                "is now with --model"
-            )
-        if digest and today != digest:
-            raise ConfigError(
-                f"{self.name} has other weights today than those that made these embeddings; embed anew"
-            )
+        if not self._named:
+            self._refuse_others()
         precision = self.shelf.about.get("precision", "fp32")
         return with_precision(ready_to_embed(self.name, self.device), precision)
 
