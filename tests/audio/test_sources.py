@@ -9,6 +9,7 @@ import pytest
 
 from earmark.audio import AudioError, load, probe
 from earmark.audio.samples import decoder
+from earmark.storage import committed
 
 from .encoders import PCM, RATE, TONE, encoded, film, wav
 
@@ -187,3 +188,13 @@ def test_a_pipe_without_end_is_given_up(monkeypatch):
 
     with pytest.raises(AudioError, match="more than 3145728 bytes; save it to a file"):
         load(Endless(), 16000)
+
+
+def test_a_file_elsewhere_is_heard_as_the_one_that_lies_here(tmp_path):
+    (tmp_path / "tone.wav").write_bytes(wav())
+    with committed(f"memory://{tmp_path.name}/tone.wav") as file:
+        file.write(wav())
+    for elsewhere in (f"file://{tmp_path}/tone.wav", f"memory://{tmp_path.name}/tone.wav"):
+        np.testing.assert_array_equal(load(elsewhere, 8000), load(tmp_path / "tone.wav", 8000))
+    with pytest.raises(AudioError, match=r"memory://nowhere/a\.wav: cannot be opened: .*no such file"):
+        load("memory://nowhere/a.wav", 8000)

@@ -5,13 +5,14 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import IO, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from earmark.audio.errors import AudioError, displayable
+from earmark.storage import address, is_address, opened_file
 
 
 @runtime_checkable
@@ -24,7 +25,7 @@ class BinaryFile(Protocol):
 
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFile | tuple[np.ndarray, int | float]
-"""What can be heard: a path, the bytes of a file, a binary file object, or `(samples, sample_rate)`."""
+"""What can be heard: a path or an address (`s3://bucket/dog.wav`), the bytes of a file, a binary file object, or `(samples, sample_rate)`."""
 
 _HEAD = 4096
 MAX_COPY_BYTES = 8 << 30
@@ -141,6 +142,10 @@ def opened(source: object) -> Generator[Opened]:
     if isinstance(source, bytes | bytearray | memoryview):
         yield _from_bytes(bytes(source))
     elif isinstance(source, str | os.PathLike):
+        if is_address(source):
+            with _elsewhere(source) as found:
+                yield found
+            return
         path = displayable(source)
         descriptor = _descriptor(source, path)
         try:
@@ -152,6 +157,18 @@ def opened(source: object) -> Generator[Opened]:
             yield _from_file(file, path)
     else:
         raise TypeError(_no_source(source))
+
+
+@contextmanager
+def _elsewhere(source: str | os.PathLike[str]) -> Generator[Opened]:
+    """A file at an address such as `s3://bucket/dog.wav`, of which only the bytes that are read are fetched."""
+    path = displayable(address(source))
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(opened_file(source))
+        except OSError as error:
+            raise AudioError(path, f"cannot be opened: {error}") from None
+        yield _from_file(file, path)
 
 
 def _no_source(source: object) -> str:
