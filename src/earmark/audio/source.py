@@ -161,7 +161,7 @@ def opened(source: object) -> Generator[Opened]:
 
 @contextmanager
 def _elsewhere(source: str | os.PathLike[str]) -> Generator[Opened]:
-    """A file at an address such as `s3://bucket/dog.wav`, of which only the bytes that are read are fetched."""
+    """A file at an address such as `s3://bucket/dog.wav`; only the bytes that are read are fetched."""
     path = displayable(address(source))
     with ExitStack() as stack:
         try:
