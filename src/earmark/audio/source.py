@@ -25,7 +25,8 @@ class BinaryFile(Protocol):
 
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFile | tuple[np.ndarray, int | float]
-"""What can be heard: a path or an address (`s3://bucket/dog.wav`), the bytes of a file, a binary file object, or `(samples, sample_rate)`."""
+"""What can be heard: a path or an address (`s3://bucket/dog.wav`), the bytes of a file, a binary file object,
+or `(samples, sample_rate)`."""
 
 _HEAD = 4096
 MAX_COPY_BYTES = 8 << 30

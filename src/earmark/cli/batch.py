@@ -14,8 +14,6 @@ from earmark.cli.terminal import Output, Watch
 from earmark.cli.words import Stopped, tell
 from earmark.config import ConfigError
 from earmark.files import commit
-from earmark.inference.arrays import about_of
-from earmark.inference.digest import weights_digest
 from earmark.inference.formats import check, pieces
 from earmark.inference.journal import Journal, OutputError, Record, failure
 from earmark.inference.settings import Run, cores
@@ -53,8 +51,8 @@ class Batch:
         prepare: loads the model, to compute on so many threads.  It imports torch, so it is called when the
             decoder processes are on their way.
         record: a result as a record of the journal.
-        write: renders records in a format; one that can says of which model and settings they are.
-        earlier: an earlier output as records.
+        write: renders records in a format.
+        earlier: an earlier output as records; refuses one that says it was made by other settings.
         pieces: of a format and whether there is one source: what turns results into pieces of text.
     """
 
@@ -66,7 +64,7 @@ class Batch:
     settings: dict[str, Any]
     prepare: Callable[[int], Ready]
     record: Callable[[Any], Record]
-    write: Callable[[BinaryIO, str, bool, Records, dict[str, Any]], None]
+    write: Callable[[BinaryIO, str, bool, Records], None]
     earlier: Callable[[Path, str], Iterator[Record]]
     pieces: Callable[[str, bool], Callable[[Results], Iterator[str]]] = pieces
 
@@ -89,9 +87,8 @@ def run_batch(batch: Batch) -> int:
     check(batch.form)
     output = Output()
     if batch.out is not None:
-        settings = {**batch.settings, "model_digest": weights_digest(batch.settings["model"])}
-        with Journal(batch.out, settings, batch.resume) as journal:
-            return _to_file(batch, batch.out, journal, settings)
+        with Journal(batch.out, batch.settings, batch.resume) as journal:
+            return _to_file(batch, batch.out, journal)
     failed = 0
 
     def counted(results: Results) -> Results:
@@ -106,17 +103,15 @@ def run_batch(batch: Batch) -> int:
     return 1 if failed else 0
 
 
-def _to_file(batch: Batch, out: Path, journal: Journal, about: dict[str, Any]) -> int:
+def _to_file(batch: Batch, out: Path, journal: Journal) -> int:
     try:
         with _hearing(batch) as (heard, misfit):
             if not journal.found:
                 earlier = batch.resume and out.exists()
-                if earlier:
-                    _same_maker(batch.form, out, about)
                 journal.begin(_earlier(batch, out, misfit) if earlier else ())
             for result in heard(journal.done.copy()):
                 journal.append(batch.record(result))
-        _render(batch, out, journal, about)
+        _render(batch, out, journal)
     except (KeyboardInterrupt, Stopped, OutputError):
         if journal.done:
             kept = f"{journal.done.total()} results are kept in {displayable(journal.part)}"
@@ -124,19 +119,6 @@ def _to_file(batch: Batch, out: Path, journal: Journal, about: dict[str, Any]) -
         raise
     journal.discard()
     return 1 if journal.failed else 0
-
-
-def _same_maker(form: str, out: Path, about: dict[str, Any]) -> None:
-    """Refuse a finished output of embeddings that says it was made by another model or other settings."""
-    if about["verb"] != "embed" or form != "parquet":
-        return
-    told = about_of(out)
-    for name in about:
-        if name in told and name not in ("model", "on_truncated") and told[name] != about[name]:
-            raise ConfigError(
-                f"{displayable(out)} was made with {name} {told[name]}, and this run has {about[name]}; "
-                "resume with the model and settings that made it, or leave out --resume to make it anew"
-            )
 
 
 def _earlier(batch: Batch, out: Path, misfit: Callable[[Record], str | None]) -> Iterator[Record]:
@@ -150,10 +132,10 @@ def _earlier(batch: Batch, out: Path, misfit: Callable[[Record], str | None]) ->
         yield record
 
 
-def _render(batch: Batch, out: Path, journal: Journal, about: dict[str, Any]) -> None:
+def _render(batch: Batch, out: Path, journal: Journal) -> None:
     try:
         with commit(out) as file:
-            batch.write(file, batch.form, batch.search.single, journal.records, about)
+            batch.write(file, batch.form, batch.search.single, journal.records)
     except OSError as error:
         raise failure(out, error) from None
 

@@ -1,5 +1,6 @@
 """`earmark embed`: turn recordings into vectors."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -50,11 +51,21 @@ def embed(
     """
     from earmark.cli.batch import Batch, Ready, run_batch, share_cores
     from earmark.inference import formats
+    from earmark.inference.digest import weights_digest
     from earmark.inference.settings import EmbedSettings, Run, as_layer
     from earmark.inference.sources import Search
 
-    settings = EmbedSettings(level=level, mode=mode, layer=as_layer(layer), pool=pool, window=window, hop=hop)
+    asked = EmbedSettings(level=level, mode=mode, layer=as_layer(layer), pool=pool, window=window, hop=hop)
     run = Run(device=device, batch=batch, workers=workers, on_truncated=on_truncated)
+
+    settings = {
+        "verb": "embed",
+        "model": model,
+        "model_digest": weights_digest(model),
+        "precision": precision,
+        "on_truncated": on_truncated,
+        **asked.to_dict(),
+    }
 
     def prepare(threads: int) -> Ready:
         share_cores(threads)
@@ -63,12 +74,10 @@ def embed(
         from earmark.models.precision import with_precision
 
         encoder = with_precision(ready_to_embed(model, device), precision)
-        give = what_to_give(encoder, settings)
+        give = what_to_give(encoder, asked)
         return Ready(
-            hear=lambda items, pool: embed_items(items, encoder, settings, run, pool),
-            misfit=lambda record: formats.misfit_of_embeddings(
-                record, settings, give.dim, give.spacing or 0.0
-            ),
+            hear=lambda items, pool: embed_items(items, encoder, asked, run, pool),
+            misfit=lambda record: formats.misfit_of_embeddings(record, asked, give.dim, give.spacing or 0.0),
         )
 
     return run_batch(
@@ -78,16 +87,10 @@ def embed(
             form=formats.choose(out, None, formats.EMBED_SUFFIXES),
             out=out,
             resume=resume,
-            settings={
-                "verb": "embed",
-                "model": model,
-                "precision": precision,
-                "on_truncated": on_truncated,
-                **settings.to_dict(),
-            },
+            settings=settings,
             prepare=prepare,
             record=formats.of_embeddings,
-            write=formats.write_embeddings,
-            earlier=formats.read_embeddings,
+            write=partial(formats.write_embeddings, about=settings),
+            earlier=partial(formats.read_embeddings, about=settings),
         )
     )

@@ -70,6 +70,7 @@ def tag(
     from earmark.cli.batch import Batch, run_batch
     from earmark.config import ConfigError
     from earmark.inference import event_tables, formats
+    from earmark.inference.digest import weights_digest
     from earmark.inference.settings import Cut, Run
     from earmark.inference.sources import Search
 
@@ -90,7 +91,9 @@ def tag(
     def prepare(threads: int) -> "Ready":
         return _ready(_ear(model, device, precision, threads), asked, run)
 
-    verb = {"verb": "tag --events" if events else "tag", "precision": precision}
+    verb: dict[str, Any] = {"verb": "tag --events" if events else "tag", "precision": precision}
+    if out is not None:
+        verb["model_digest"] = weights_digest(model)
     return run_batch(
         Batch(
             search=Search(paths),

@@ -118,13 +118,7 @@ def pieces(form: str, single: bool) -> Callable[[Iterable[EventResult]], Iterato
     return writers[form]
 
 
-def write_events(
-    file: BinaryIO,
-    form: str,
-    single: bool,
-    records: Callable[[], Iterable[Record]],
-    about: dict[str, Any] | None = None,
-) -> None:
+def write_events(file: BinaryIO, form: str, single: bool, records: Callable[[], Iterable[Record]]) -> None:
     """Render the journal of a run."""
     for piece in pieces(form, single)(map(events_of, records())):
         file.write(piece.encode())

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from earmark.audio import AudioError
+from earmark.audio import AudioError, displayable
 from earmark.config import ConfigError
 from earmark.inference import arrays, tables
 from earmark.inference.journal import Record
@@ -22,6 +22,8 @@ TAG_SUFFIXES = {
     ".parquet": "parquet",
 }
 EMBED_SUFFIXES = {".npz": "npz", ".parquet": "parquet", ".safetensors": "safetensors"}
+MAY_DIFFER = ("model", "on_truncated")
+"""Settings of two runs whose vectors belong together: a model may have moved, its digest has not."""
 Pieces = Callable[[Iterable[TagResult]], Iterator[str]]
 
 
@@ -68,14 +70,8 @@ def pieces(form: str, single: bool) -> Pieces:
     }[form]
 
 
-def write_tags(
-    file: BinaryIO,
-    form: str,
-    single: bool,
-    records: Callable[[], Iterable[Record]],
-    about: dict[str, Any] | None = None,
-) -> None:
-    """Render the journal of a tagging run; rows for programs say nothing `about` it."""
+def write_tags(file: BinaryIO, form: str, single: bool, records: Callable[[], Iterable[Record]]) -> None:
+    """Render the journal of a tagging run."""
     results = map(tags_of, records())
     if form == "parquet":
         tables.write_parquet(file, results)
@@ -107,9 +103,21 @@ def read_tags(path: Path, form: str) -> Iterator[Record]:
     )
 
 
-def read_embeddings(path: Path, form: str) -> Iterator[Record]:
-    """An earlier output as records."""
-    return map(of_embeddings, _readable(path, form, {"parquet": arrays.read_parquet})(path))
+def read_embeddings(path: Path, form: str, about: dict[str, Any] | None = None) -> Iterator[Record]:
+    """An earlier output as records, if it does not say that it is `about` another model or other settings.
+
+    Raises:
+        ConfigError: it says so, or cannot be read.
+    """
+    read = _readable(path, form, {"parquet": arrays.read_parquet})
+    told = arrays.about_of(path)
+    for name, value in (about or {}).items():
+        if name not in MAY_DIFFER and name in told and told[name] != value:
+            raise ConfigError(
+                f"{displayable(path)} was made with {name} {told[name]}, and this run has {value}; resume "
+                "with the model and settings that made it, or leave out --resume to make it anew"
+            )
+    return map(of_embeddings, read(path))
 
 
 def _readable(path: Path, form: str, readers: dict[str, Callable[[Path], Any]]) -> Callable[[Path], Any]:
