@@ -13,8 +13,9 @@ from earmark.audio import AudioError
 from earmark.audio.pool import Job, Pool
 from earmark.audio.stretch import Stretch
 from earmark.data.clips import Clip
-from earmark.data.feeding.hdf5_pack import read_row
-from earmark.data.feeding.members import read_member
+from earmark.data.packs.hdf5 import read_row as read_hdf5
+from earmark.data.packs.parquet import read_row as read_parquet
+from earmark.data.packs.tars import read_member
 
 Block = Float[np.ndarray, "_sample"]
 
@@ -141,7 +142,8 @@ def encoded(place: Place) -> str | bytes:
     if place.row is None:
         return place.path
     path = Path(place.path)
-    return read_member(path, place.row) if path.suffix == ".tar" else read_row(path, place.row)
+    readers = {".tar": read_member, ".parquet": read_parquet}
+    return readers.get(path.suffix.lower(), read_hdf5)(path, place.row)
 
 
 def decode_ahead(places: Iterable[Place], sample_rate: int, pool: Pool | None) -> Iterator[Decoding]:

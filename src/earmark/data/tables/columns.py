@@ -83,18 +83,26 @@ def plain(name: str) -> str:
     return _SECONDS.sub("", re.sub(r"[^a-z0-9]+", "_", name.casefold()).strip("_"))
 
 
+def names_of(role: str) -> tuple[str, ...]:
+    """What a column of some role is called; see `NAMES`."""
+    return _KNOWN[role]
+
+
 def count_known(header: Iterable[str]) -> int:
     """How many of some names are known as columns."""
     return sum(plain(name) in _ALL for name in header)
 
 
-def find_columns(header: Sequence[str], given: Columns, mistakes: Mistakes) -> Columns:
+def find_columns(
+    header: Sequence[str], given: Columns, mistakes: Mistakes, needed: Sequence[str] = ("path", "label")
+) -> Columns:
     """Which column holds what.
 
     Args:
         header: the names in the table.
         given: those that the caller names; the others are found by their usual names.
         mistakes: where missing, doubtful and mistyped names are noted.
+        needed: the roles for which there must be a column.
 
     Returns:
         A name or an empty text for each role.
@@ -122,7 +130,7 @@ def find_columns(header: Sequence[str], given: Columns, mistakes: Mistakes) -> C
     _check_twice(found, header, mistakes)
     _check_typos(found, header, given, mistakes)
     for role, what in (("path", "the files"), ("label", "the labels")):
-        if not found[role]:
+        if role in needed and not found[role]:
             mistakes.add("column", 0, _missing(role, what, header))
     return Columns(**found)
 
