@@ -19,6 +19,7 @@ from earmark.config import ConfigError
 from earmark.data import Clip
 from earmark.data.feeding.decoding import Place, encoded
 from earmark.data.feeding.sounds import open_sounds
+from earmark.data.packs import crew
 from earmark.data.packs.checking import check_pack
 from earmark.data.packs.contents import clips_of, contents
 from earmark.data.packs.index import Index
@@ -88,14 +89,45 @@ def test_a_clip_that_cannot_be_read_is_named_and_nothing_else_is_lost(corpus, tm
     assert again == index
 
 
-@BOTH
-def test_two_workers_write_the_bytes_of_one(corpus, tmp_path, to):
-    packing = SMALL.replace(to=to, encode="opus", rate=16000)
+def test_two_workers_write_the_bytes_of_one(corpus, tmp_path):
+    rows = [row for row in rows_of(corpus) if row.clip.start == 0]
     steps: list[int] = []
-    write_pack(rows_of(corpus), tmp_path / "one", packing, 1)
-    write_pack(rows_of(corpus), tmp_path / "two", packing, 2, "", lambda done, _: steps.append(done))
+    write_pack(rows, tmp_path / "one", SMALL, 1)
+    write_pack(rows, tmp_path / "two", SMALL, 2, "", lambda done, _: steps.append(done))
     assert files(tmp_path / "one") == files(tmp_path / "two")
-    assert steps == list(range(1, len(corpus) + 1))
+    assert steps == list(range(1, len(rows) + 1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encode", ["flac", "opus", "int16"])
+@BOTH
+def test_two_workers_encode_the_bytes_of_one(corpus, tmp_path, to, encode):
+    packing = SMALL.replace(to=to, encode=encode, rate=24000)
+    write_pack(rows_of(corpus), tmp_path / "one", packing, 1)
+    write_pack(rows_of(corpus), tmp_path / "two", packing, 2)
+    assert files(tmp_path / "one") == files(tmp_path / "two")
+
+
+def test_a_writer_that_is_killed_is_replaced_and_the_bytes_are_the_same(corpus, tmp_path, monkeypatch):
+    rows = [row for row in rows_of(corpus) if row.clip.start == 0]
+    write_pack(rows, tmp_path / "one", SMALL)
+    victims: list[int] = []
+    started = crew._started
+
+    def watched() -> subprocess.Popen[bytes]:
+        process = started()
+        if not victims:
+            victims.append(process.pid)
+            process.kill()
+        return process
+
+    monkeypatch.setattr(crew, "_started", watched)
+    write_pack(rows, tmp_path / "two", SMALL, 2)
+    assert victims
+    assert files(tmp_path / "one") == files(tmp_path / "two")
+    monkeypatch.setattr(crew, "_started", lambda: [process := started(), process.kill()][0])
+    with pytest.raises(crew.WriterError, match="lost twice"):
+        write_pack(rows, tmp_path / "three", SMALL, 2)
 
 
 KILLED = """

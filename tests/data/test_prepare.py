@@ -18,7 +18,7 @@ from earmark.cli import main
 from earmark.data import ESC50, AudioSet, Clip
 from earmark.data.preparation import downloads
 from earmark.data.preparation.downloads import Archive, Publication
-from earmark.data.preparation.preparing import decode, measure, place
+from earmark.data.preparation.preparing import decode, measure
 from earmark.data.table import Table
 from earmark.labels import OPENMIC, audioset_labels
 from fetching.made_archives import write_zip

@@ -13,7 +13,7 @@ from earmark.data.clips import Clip
 from earmark.data.finding import find_corpus
 from earmark.data.packs.contents import contents, is_pack
 from earmark.data.packs.hdf5 import SUFFIXES
-from earmark.data.packs.rows import Row
+from earmark.data.packs.rows import Origin, Row
 from earmark.data.preparation.preparing import place as placed
 from earmark.data.table import Table
 from earmark.data.tables.cells import parts_of
@@ -96,12 +96,13 @@ def _of_pack(pack: Path, table: Table) -> Found:
             "be lost; give a table with the columns path, row and labels"
         )
     inside = list(found.clips)
-    group = found.fields.index("group") if "group" in found.fields else None
     rows: list[Row] = []
     for row, line in _read(pack, table):
         one = inside[line - 1]
         name = displayable(one.name or f"{PurePosixPath(one.shard).stem}/{one.row:09d}")
-        rows.append(row._replace(name=name, group="" if group is None else one.said[group] or ""))
+        said = dict(zip(found.fields, one.said, strict=True))
+        origin = Origin(said.get("source_start"), said.get("source_end"), said.get("encoded"))
+        rows.append(row._replace(name=name, group=str(said.get("group") or ""), origin=origin))
     return Found(rows, [])
 
 

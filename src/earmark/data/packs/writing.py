@@ -110,7 +110,7 @@ def _planned(rows: Sequence[Row], folder: Path, packing: Packing) -> list[Job]:
             bounds.append(number)
             room = packing.shard_mb * 1e6 - size
     bounds.append(len(rows))
-    fields = fields_used(list(rows), packing)
+    fields = fields_used(rows, packing)
     jobs: list[Job] = []
     for number, (start, stop) in enumerate(itertools.pairwise(bounds)):
         name = f"data-{number:05d}-of-{len(bounds) - 1:05d}{WRITERS[packing.to].ENDING}"
