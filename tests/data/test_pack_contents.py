@@ -56,7 +56,7 @@ def table(tmp_path) -> Path:
 
 
 def packed(source: Path, out: Path, packing: Packing) -> Path:
-    writing.write_pack(rows_of(source).rows, out, packing, 1, str(source))
+    writing.write_pack(rows_of(source).rows, out, packing, 0, str(source))
     return out
 
 
@@ -141,7 +141,7 @@ def test_passts_packs_are_repacked_with_the_labels_of_their_corpus(tmp_path, sou
     target[:, audioset_labels().index("Dog")] = 1
     path = write_pack(tmp_path / "eval_mp3.hdf", sounds, np.packbits(target, axis=1))
     assert is_pack(path)
-    index = writing.write_pack(rows_of(path).rows, tmp_path / "out", Packing())
+    index = writing.write_pack(rows_of(path).rows, tmp_path / "out", Packing(), 0)
     assert [one.name for one in index.unreadable] == ["Y2.mp3"]
     found = list(contents(tmp_path / "out").clips)
     assert [(one.name, one.said[0]) for one in found] == [(f"Y{n}.mp3", ["Dog"]) for n in (0, 1, 3)]
@@ -267,7 +267,7 @@ def test_files_come_out_inside_the_folder_and_each_under_a_name_of_its_own(tmp_p
         "ü/" + "x" * 300 + ".wav",
     ]
     rows = [Row(name, Clip(tmp_path / "a.wav", ("Dog, the",))) for name in names]
-    writing.write_pack(rows, tmp_path / "pack", Packing())
+    writing.write_pack(rows, tmp_path / "pack", Packing(), 0)
     found = unpack_pack(tmp_path / "pack", tmp_path / "in" / "files")
     assert found == (len(names), [])
     out = sorted(
@@ -297,7 +297,7 @@ def test_files_come_out_inside_the_folder_and_each_under_a_name_of_its_own(tmp_p
 
 
 def test_what_was_encoded_anew_ends_as_it_is(table, tmp_path):
-    writing.write_pack(rows_of(table).rows[:2], tmp_path / "out", Packing(encode="opus"))
+    writing.write_pack(rows_of(table).rows[:2], tmp_path / "out", Packing(encode="opus"), 0)
     unpack_pack(tmp_path / "out", tmp_path / "files")
     assert sorted(path.name for path in (tmp_path / "files").iterdir()) == ["0.opus", "1.opus", "clips.csv"]
 

@@ -45,7 +45,8 @@ def write_pack(
         rows: what to pack.
         folder: where to; it is made if it is not there.
         packing: how; None for Parquet with files as they are.
-        workers: processes that write shards.
+        workers: processes that write shards; 1 writes in this one beside one that decodes, and 0 decodes
+            here as well, where a bad file may crash or hang.
         source: what is packed, in words; a folder with a finished pack of another source is not written to.
         progress: told the number of rows that are done, and of all.
 
