@@ -78,7 +78,7 @@ def test_a_packed_table_is_the_same_corpus_with_the_same_folds(table, tmp_path, 
     assert len(learned(folder)[1]) > 0
 
 
-@BOTH
+@pytest.mark.parametrize("to", ["parquet", pytest.param("webdataset", marks=pytest.mark.slow)])
 def test_a_pack_of_a_pack_and_what_comes_out_of_it_are_the_same_corpus(table, tmp_path, to):
     first = packed(table, tmp_path / "first", PACKING["webdataset" if to == "parquet" else "parquet"])
     second = packed(first, tmp_path / "second", PACKING[to])
@@ -326,8 +326,16 @@ def web(tmp_path) -> Iterator[str]:
         server.shutdown()
 
 
-@BOTH
-@pytest.mark.parametrize("system", ["memory", "file"])
+@pytest.mark.parametrize(
+    ("to", "system"),
+    [
+        ("parquet", "memory"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (("parquet", "file"), ("webdataset", "memory"))
+        ),
+    ],
+)
 def test_a_pack_at_an_address_is_the_same_corpus(table, tmp_path, to, system):
     folder = packed(table, tmp_path / "out", PACKING[to])
     place = f"file://{folder}"

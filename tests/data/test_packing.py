@@ -115,6 +115,7 @@ def test_two_workers_encode_the_bytes_of_one(corpus, tmp_path, to, encode):
     assert files(tmp_path / "one") == files(tmp_path / "two")
 
 
+@pytest.mark.slow
 def test_a_writer_that_is_killed_is_replaced_and_the_bytes_are_the_same(corpus, tmp_path, monkeypatch):
     rows = [row for row in rows_of(corpus) if row.clip.start == 0]
     write(rows, tmp_path / "one", SMALL)
