@@ -3,9 +3,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from earmark.inference.sources import Search
+from earmark.data.clips import Clip
+from earmark.data.packs.rows import Row
+from earmark.data.packs.writing import write_pack
+from earmark.data.tables.errors import TableError
+from earmark.inference.decoding import decode
+from earmark.inference.settings import Run
+from earmark.inference.sources import Part, Search
+from earmark.storage import committed
 
 from .sounds import write_sounds
 
@@ -107,3 +115,68 @@ def test_one_file_is_one_file_however_it_is_named(tmp_path):
 def test_a_closed_standard_input_is_an_error_of_that_item(monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
     assert [item.error for item in Search(["-"])] == ["standard input is closed"]
+
+
+def test_a_table_is_a_list_of_its_sounds(folder):
+    table = folder / "clips.csv"
+    table.write_text("file,start,end,label\na.flac,,,x\nsub/c.mp3,1.5,3,\na.flac,2,,y\nno.wav,0,1,x\n")
+    search = Search([str(table)])
+    assert [item.name for item in search] == ["a.flac", "sub/c.mp3#t=1.5,3", "a.flac#t=2", "no.wav#t=0,1"]
+    first, second, third, _ = search
+    assert first.source == str(folder / "a.flac")
+    assert second.source == Part(str(folder / "sub/c.mp3"), None, 1.5, 3.0)
+    assert third.source.end is None
+    assert not search.single
+
+
+def test_a_table_that_is_wrong_is_refused_before_any_work(folder):
+    (folder / "clips.csv").write_text("sound,start\na.flac,1\n")
+    (folder / "times.tsv").write_text("file\tstart\tend\na.flac\t3\t2\nb.WAV\tsoon\t\n")
+    with pytest.raises(TableError, match="no column of the files"):
+        list(Search([str(folder / "clips.csv")]))
+    with pytest.raises(TableError, match=r"(?s)2 mistakes.*line 2.*line 3"):
+        list(Search([str(folder / "times.tsv")]))
+
+
+def test_beside_other_paths_a_table_is_no_sound_among_sounds(folder):
+    (folder / "clips.csv").write_text("file\na.flac\n")
+    paths = [str(folder / name) for name in ("a.flac", "clips.csv")]
+    assert [item.source for item in Search(paths)] == paths
+
+
+def test_addresses_are_walked_as_folders_are(folder):
+    root = f"memory://{folder.name}"
+    for name in ("b.wav", "deep/a.flac", "notes.txt"):
+        with committed(f"{root}/{name}") as file:
+            file.write(b"plain words")
+    search = Search([root])
+    assert [Path(item.source).name for item in search] == ["b.wav", "a.flac"]
+    assert search.skipped == 1
+    assert not search.single
+    assert Search([f"{root}/b.wav"]).single
+    with committed(f"{root}/list.csv") as file:
+        file.write(b"file\nb.wav\ndeep/a.flac\n")
+    assert [item.source for item in Search([f"{root}/list.csv"])] == [
+        f"{root}/b.wav",
+        f"{root}/deep/a.flac",
+    ]
+    [nothing] = Search(["memory://nowhere/at/all"])
+    assert "no audio file is below" in nothing.error
+    [missing] = Search(["memory://nowhere/list.csv"])
+    assert "no such file" in missing.error
+
+
+def test_a_pack_is_heard_as_the_files_that_were_packed(tmp_path):
+    pytest.importorskip("pyarrow", reason="Parquet packs need the extra [data]")
+    (tmp_path / "files").mkdir()
+    write_sounds(tmp_path / "files", 1.0, 0.3, 2.0)
+    whole = {item.name: item for item in Search([str(tmp_path / "files")])}
+    rows = [Row(Path(name).name, Clip(Path(name), ())) for name in whole]
+    write_pack(rows, tmp_path / "pack")
+    found = list(Search([str(tmp_path / "pack")]))
+    assert len(found) == 3
+    for (part, blocks), (_, expected) in zip(
+        decode(found, 16000, Run(), None), decode(list(whole.values()), 16000, Run(), None), strict=True
+    ):
+        assert part.name in {row.name for row in rows}
+        np.testing.assert_array_equal(np.concatenate([*blocks]), np.concatenate([*expected]))

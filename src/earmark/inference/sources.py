@@ -1,4 +1,4 @@
-"""What people point at (files, folders, globs, `-`) to a stream of items."""
+"""What people point at (files, folders, globs, tables, addresses, `-`) to a stream of items."""
 
 # A Path would tidy names up, but results must call a file exactly what its user did.
 # ruff: noqa: PTH112, PTH116, PTH118, PTH122, PTH207, PTH208, SIM905
@@ -14,6 +14,7 @@ from typing import NamedTuple
 from earmark.audio import AudioError, Source, displayable
 from earmark.audio.sniff import sniff
 from earmark.audio.source import opened
+from earmark.storage import address, found_below, is_address
 
 EXTENSIONS = frozenset(
     (
@@ -23,6 +24,22 @@ EXTENSIONS = frozenset(
     ).split()
 )
 """Names that say audio or video; such a file in a folder is always answered, if only by an error."""
+
+
+class Part(NamedTuple):
+    """A stretch of a file, or one sound of a pack.
+
+    Attributes:
+        path: the file, a path or an address.
+        row: the sound's place in a pack; None where the file itself is the sound.
+        start: where the stretch begins, in seconds.
+        end: where it ends; None for the end of the sound.
+    """
+
+    path: str
+    row: int | None = None
+    start: float = 0.0
+    end: float | None = None
 
 
 class Item(NamedTuple):
@@ -35,7 +52,7 @@ class Item(NamedTuple):
     """
 
     name: str
-    source: Source | None
+    source: Source | Part | None
     error: str | None = None
 
 
@@ -67,9 +84,10 @@ class Search:
     folder at a time (and of those above it) are in memory.
 
     Args:
-        paths: files, folders, globs for shells that leave them alone, or `-` for standard input.  A file that
-            is named is taken whatever it is called; in a folder those with a known extension are taken, and
-            others whose content says audio.
+        paths: files, folders, globs for shells that leave them alone, or `-` for standard input; addresses of
+            files and folders (`s3://bucket/sounds`); or one table of sounds, by its suffix, or one pack.  A
+            file that is named is taken whatever it is called; in a folder those with a known extension are
+            taken, and others whose content says audio, at an address by their extension only.
 
     Attributes:
         skipped: how many files in folders were passed over so far, as they are no audio.
@@ -85,9 +103,14 @@ class Search:
 
     def __iter__(self) -> Iterator[Item]:
         self.skipped = 0
+        if self.listing is not None:
+            yield from self._listed(self.listing)
+            return
         for path in self.paths:
             if path == "-":
                 yield _standard_input()
+            elif is_address(path):
+                yield from self._elsewhere(path)
             elif os.path.lexists(path):
                 yield from self._top(path)
             elif glob.has_magic(path):
@@ -96,15 +119,59 @@ class Search:
                 yield _failure(path, "there is no such file or folder")
 
     @cached_property
+    def listing(self) -> str | None:
+        """The one table or pack that is named; beside other paths it would be a file like any other."""
+        if len(self.paths) != 1 or self.paths[0] == "-" or _has_known_end(self.paths[0]):
+            return None
+        from earmark.data.inventory import is_inventory  # late: it takes long to import
+
+        return self.paths[0] if is_inventory(self.paths[0]) else None
+
+    @cached_property
     def single(self) -> bool:
         """Whether the paths name one file at the most: a file, a glob that matches one, or `-`."""
-        if len(self.paths) != 1:
+        if len(self.paths) != 1 or self.listing is not None:
             return False
         path = self.paths[0]
+        if is_address(path):
+            return _has_known_end(path)
         if path != "-" and not os.path.lexists(path) and glob.has_magic(path):
             found = list(islice(glob.iglob(path, recursive=True), 2))
             return len(found) == 1 and not os.path.isdir(found[0])
         return path == "-" or (os.path.lexists(path) and not os.path.isdir(path))
+
+    def _listed(self, listing: str) -> Iterator[Item]:
+        from earmark.data.inventory import inventory
+
+        found = False
+        try:
+            for name, clip in inventory(listing):
+                found = True
+                part = Part(address(clip.path), clip.row, clip.start, clip.end)
+                yield Item(displayable(name), part.path if part == Part(part.path) else part)
+        except OSError as error:  # only of an address: what lies here is told by a TableError
+            yield _failure(listing, f"cannot be read ({error})")
+            return
+        if not found:
+            yield _failure(listing, "holds no sound")
+
+    def _elsewhere(self, path: str) -> Iterator[Item]:
+        if _has_known_end(path):
+            yield item_of(path)
+            return
+        found = 0
+        try:
+            for name in found_below(path):
+                found += 1
+                if _has_known_end(name):
+                    yield item_of(name)
+                else:
+                    self.skipped += 1
+        except OSError as error:
+            yield _failure(path, f"cannot be listed ({error})")
+            return
+        if found == self.skipped:
+            yield _failure(path, "no audio file is below this address")
 
     def _glob(self, pattern: str) -> Iterator[Item]:
         found = False
@@ -143,13 +210,17 @@ class Search:
             yield from self._entry(os.path.join(folder, name), visited)
 
     def _entry(self, path: str, visited: set[tuple[int, int]]) -> Iterator[Item]:
-        known = os.path.splitext(path)[1][1:].lower() in EXTENSIONS
+        known = _has_known_end(path)
         if os.path.isdir(path):
             yield from (self._answered if known else self._folder)(path, visited)
         elif known or _sounds(path):
             yield item_of(path)
         else:
             self.skipped += 1
+
+
+def _has_known_end(path: str) -> bool:
+    return os.path.splitext(path)[1][1:].lower() in EXTENSIONS
 
 
 def _standard_input() -> Item:

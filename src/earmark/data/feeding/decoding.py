@@ -50,6 +50,17 @@ class Place(NamedTuple):
         return self._replace(start=self.start + start, length=count)
 
 
+def place_of(path: str, row: int | None, start: float, end: float | None, sample_rate: int) -> Place:
+    """Where a stretch in seconds is.
+
+    Example:
+        >>> place_of("dog.wav", None, 0.5, 2.0, 16000)
+        Place(path='dog.wav', row=None, start=8000, length=24000)
+    """
+    first = round(start * sample_rate)
+    return Place(path, row, first, None if end is None else max(0, round(end * sample_rate) - first))
+
+
 class Places(Sequence[Place]):
     """The places of many clips, in little memory: each path once, and numbers.
 

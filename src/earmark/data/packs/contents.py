@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from earmark.audio import displayable
 from earmark.config import ConfigError
+from earmark.data.class_folders import is_sound
 from earmark.data.clips import Clip
 from earmark.data.fsd50k import FSD50K
 from earmark.data.packs.hdf5 import SUFFIXES, read_names, read_pack, target_shape
@@ -86,7 +87,7 @@ def clips_of(place: str | Path) -> list[tuple[str, Clip]]:
 
 
 def is_pack(place: str | Path) -> bool:
-    """Whether this is a pack: a folder of shards, or a file of many sounds; a path or an address.
+    """Whether this is a pack: a folder of shards and no single sounds, or a file of many; or its address.
 
     Example:
         >>> is_pack("recordings/dog.wav")
@@ -101,7 +102,7 @@ def is_pack(place: str | Path) -> bool:
         found = _files(folder)
     except OSError:
         return False
-    if any(path.lower().endswith(TABLES) for path in found):
+    if any(path.lower().endswith(TABLES) or is_sound(path) for path in found):
         return False
     tables = (path for path in found if path.lower().endswith(".parquet"))
     return any(path.lower().endswith(".tar") for path in found) or any(map(_has_sounds, tables))
