@@ -364,6 +364,16 @@ def test_a_pack_on_a_web_server_is_read(table, tmp_path, to, web):
     ]
 
 
+def test_a_table_of_addresses_is_packed(table, tmp_path):
+    memory = fsspec.filesystem("memory")
+    memory.put(str(table.parent / "audio" / "1.wav"), "memory://sounds/1.wav")
+    (tmp_path / "far.csv").write_text("file,label\nmemory://sounds/1.wav,a\nmemory://sounds/none.wav,b\n")
+    index = writing.write_pack(rows_of(tmp_path / "far.csv").rows, tmp_path / "out", Packing(), 0)
+    assert [one.name for one in index.unreadable] == ["none.wav"]
+    [(name, clip)] = clips_of(tmp_path / "out")
+    assert (name, data_of(clip)) == ("1.wav", (table.parent / "audio" / "1.wav").read_bytes())
+
+
 def test_hdf5_packs_are_read_at_addresses(pack, sounds):
     place = "memory://hdf5/train_mp3.hdf"
     fsspec.filesystem("memory").put(str(pack), place)

@@ -24,6 +24,7 @@ from earmark.data.tables.placed import Reading, place
 from earmark.data.tables.sheets import folder_of
 from earmark.data.tables.survey import within_files
 from earmark.data.unlabeled import Unlabeled
+from earmark.storage import is_address
 
 
 class Found(NamedTuple):
@@ -118,7 +119,9 @@ def _read(table: Path, wanted: Table) -> list[tuple[Row, int]]:
     entries = read_entries(table, wanted.columns, mistakes, needed=("path",))
     root = folder_of(table)
     root = root / (find_audio(root, entries.files) if wanted.audio is None else wanted.audio)
-    paths = paths_of(root, entries.files)
+    names = entries.files
+    under = paths_of(root, names)
+    paths = [name if is_address(name) else path for name, path in zip(names, under, strict=True)]
     entries.merge_files(same_files(paths))
     missing = missing_files(paths)
     if len(missing) == len(paths):  # of some, each is told of when it is read
@@ -144,8 +147,8 @@ def _under(root: Path, path: Path) -> str:
 
 def _named(names: list[str]) -> list[str]:
     """Names as they are, or where some lead out of their folder, all from the one that holds them all."""
-    if any(name.startswith(("/", "../")) for name in names):
-        whole = [os.path.normpath(f"/{name}") if not name.startswith("/") else name for name in names]
+    if any(name.startswith(("/", "../")) or is_address(name) for name in names):
+        whole = [os.path.normpath(f"/{name.replace(':', '')}") for name in names]
         above = os.path.commonpath([os.path.dirname(name) for name in whole])  # noqa: PTH120 (of many)
         names = [os.path.relpath(name, above) for name in whole]
     return [displayable(name) for name in names]
