@@ -1,5 +1,6 @@
 """`earmark pack`: the clips of a corpus in a few large files."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -89,9 +90,9 @@ def told(index: "Index", out: Path) -> int:
         tell(f"{index.loud} clips are louder than full scale and kept as 32-bit float, not clipped")
     size = sum(shard.bytes for shard in index.shards) / 1e6
     shards = f"{len(index.shards)} file{'s' * (len(index.shards) != 1)}"
-    tell(f"{index.clips} clips are packed in {displayable(out)}: {shards}, {size:.1f} MB")
+    sys.stdout.write(f"{index.clips} clips are packed in {displayable(out)}: {shards}, {size:.1f} MB\n")
     if index.unreadable:
-        tell(f"{len(index.unreadable)} clips cannot be read and are not in it")
+        sys.stdout.write(f"{len(index.unreadable)} clips cannot be read and are not in it\n")
     return 1 if index.unreadable else 0
 
 
@@ -103,8 +104,9 @@ def checked(place: Path) -> int:
     found = check_pack(place)
     for sentence in found.wrong:
         tell(sentence)
-    if not found.wrong:
-        tell(
-            f"{displayable(place)} is whole: {found.clips} clips in {found.shards} files are what was packed"
-        )
-    return 1 if found.wrong else 0
+    shown = displayable(place)
+    if found.wrong:
+        sys.stdout.write(f"{shown}: {len(found.wrong)} faults were found\n")
+        return 1
+    sys.stdout.write(f"{shown} is whole: {found.clips} clips in {found.shards} files are what was packed\n")
+    return 0

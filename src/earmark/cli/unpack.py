@@ -1,5 +1,6 @@
 """`earmark unpack`: the clips of a pack as files again."""
 
+import sys
 from pathlib import Path
 
 from earmark.cli.words import tell
@@ -23,5 +24,5 @@ def unpack(pack: Path, out: Path, /) -> int:
         found = unpack_pack(pack, out, lambda: watch.step(0.0))
     for sentence in found.unreadable:
         tell(sentence)
-    tell(f"{found.clips} clips are in {displayable(out)}, and listed in {TABLE} there")
+    sys.stdout.write(f"{found.clips} clips are in {displayable(out)}, and listed in {TABLE} there\n")
     return 1 if found.unreadable else 0
