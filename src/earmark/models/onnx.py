@@ -40,7 +40,7 @@ class Probabilities(nn.Module):
         return (clips,) if scores is None else (clips, scores(encoding.frames))
 
 
-def export_onnx(model: Tagger, out: Path, precision: Precision = "fp32") -> None:
+def export_onnx(model: Tagger, out: Path, precision: Precision = "fp32", weights: str | None = None) -> None:
     """Write a model as ONNX, for any number of clips of any length that it takes.
 
     Args:
@@ -48,6 +48,7 @@ def export_onnx(model: Tagger, out: Path, precision: Precision = "fp32") -> None
         out: the file to write; it appears when it is whole.
         precision: fp32; fp16 computes all but the front end in half; int8 computes products of frames with
             matrices in whole numbers, scaled as they come, which is for transformers.
+        weights: the digest of the file that the model is from, to be told by this one.
 
     Raises:
         ConfigError: the model has no head, cannot be exported, or a package is missing.
@@ -69,7 +70,10 @@ def export_onnx(model: Tagger, out: Path, precision: Precision = "fp32") -> None
     for node in made.graph.node:
         del node.metadata_props[:]  # where in torch's program each was
     entry = made.metadata_props.add()
-    entry.key, entry.value = KEY, json.dumps(about(model, precision), ensure_ascii=False)
+    entry.key, entry.value = (
+        KEY,
+        json.dumps(about(model, precision) | {"weights": weights}, ensure_ascii=False),
+    )
     with commit(out) as file:
         file.write(made.SerializeToString())
 

@@ -55,7 +55,11 @@ def _without_loss(made: Any, matrices: bool) -> Any:
 def _replace(made: Any, tensor: Any, stored: list[Any], operation: str, **attributes: int) -> None:
     """Have a constant computed from what is stored instead of it."""
     node = import_module("onnx.helper").make_node(
-        operation, [one.name for one in stored], [tensor.name], name=f"{tensor.name}_{operation}", **attributes
+        operation,
+        [one.name for one in stored],
+        [tensor.name],
+        name=f"{tensor.name}_{operation}",
+        **attributes,
     )
     made.graph.initializer.remove(tensor)
     made.graph.initializer.extend(stored)
