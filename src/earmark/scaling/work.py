@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, NamedTuple
 from earmark.audio import AudioWarning
 from earmark.audio.pool import Pool
 from earmark.inference.journal import Journal, Record
+from earmark.inference.parquet import pyarrow
 from earmark.inference.parts import Part, measured, part_name, within
 from earmark.inference.settings import Run
 from earmark.inference.sources import Item
@@ -92,6 +93,7 @@ class Hands:
         self._pool = Pool(work.decoders, work.run.timeout) if work.decoders else None
         if self._pool is not None:
             self._pool.start()
+        pyarrow()  # a second or two, better spent before the first block than in it
         self._hear = work.prepare(1)
 
     def do(self, block: Block) -> Done:
