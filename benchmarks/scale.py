@@ -170,7 +170,7 @@ def share(clips: Path, root: Path) -> str:
     moments = [np.loadtxt(path, ndmin=2) for path in times.iterdir()]
     whole = sum(one[-1, 0] - one[0, 0] for one in moments)
     model = sum(one[-1, 1] - one[0, 1] for one in moments)
-    return f"{len(moments)} actors, {whole:.1f} s, of which {100 * (1 - model / whole):.1f} % are not the model's"
+    return f"{len(moments)} actors, {whole:.1f} s, {100 * (1 - model / whole):.1f} % of it not in the model"
 
 
 def timed(threads: int, times: Path) -> Callable[..., Iterator[object]]:

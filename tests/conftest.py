@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from hypothesis import HealthCheck, settings
 
 from earmark.data.esc50 import ESC10_TARGETS
 
@@ -19,6 +20,10 @@ RATE = 8000
 # The variable reaches the commands that tests start.
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
+
+# How long an example takes says nothing of the code on machines that are shared.
+settings.register_profile("earmark", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("earmark")
 
 
 @pytest.fixture(autouse=True)

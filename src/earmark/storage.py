@@ -6,7 +6,7 @@ import posixpath
 import re
 import shutil
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
@@ -86,6 +86,23 @@ def opened_file(path: str | os.PathLike[str]) -> Generator[BinaryIO, None, None]
         yield file
 
 
+@contextmanager
+def local_copy(path: str | os.PathLike[str]) -> Generator[Path, None, None]:
+    """A file as one of this machine: itself, or a copy that is removed afterwards.
+
+    Raises:
+        OSError: as `opened_file`.
+    """
+    if not is_address(path):
+        yield Path(path)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / (posixpath.basename(address(path)) or "file")
+        with opened_file(path) as file, copy.open("wb") as here:
+            shutil.copyfileobj(file, here)
+        yield copy
+
+
 def file_size(path: str | os.PathLike[str]) -> int:
     """How many bytes a file has.
 
@@ -142,6 +159,17 @@ def listed(folder: str | os.PathLike[str], ending: str = "") -> list[Entry]:
         entries = [entry for entry in system.ls(inner, detail=True) if entry["type"] == "file"]
         named = {str(system.unstrip_protocol(entry["name"])): entry.get("size") for entry in entries}
     return [Entry(name, named[name]) for name in sorted(named) if name.endswith(ending)]
+
+
+def found_below(folder: str) -> Iterator[str]:
+    """The addresses of all files below one, sorted.
+
+    Raises:
+        OSError: it cannot be listed.
+    """
+    with _sentences(folder):
+        system, inner = _found(folder)
+        yield from sorted(str(system.unstrip_protocol(name)) for name in system.find(inner))
 
 
 @contextmanager

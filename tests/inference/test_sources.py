@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from earmark.data.tables.errors import TableError
 from earmark.inference.sources import Search
+from earmark.storage import committed
 
 from .sounds import write_sounds
 
@@ -107,3 +109,52 @@ def test_one_file_is_one_file_however_it_is_named(tmp_path):
 def test_a_closed_standard_input_is_an_error_of_that_item(monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
     assert [item.error for item in Search(["-"])] == ["standard input is closed"]
+
+
+def test_a_table_is_a_list_of_its_sounds(folder):
+    table = folder / "clips.csv"
+    table.write_text("file,start,end,label\na.flac,,,x\nsub/c.mp3,1.5,3,\na.flac,2,,y\nno.wav,0,1,x\n")
+    search = Search([str(table)])
+    assert [item.name for item in search] == ["a.flac", "sub/c.mp3#t=1.5,3", "a.flac#t=2", "no.wav#t=0,1"]
+    first, second, third, _ = search
+    assert first.source == str(folder / "a.flac")
+    assert second.source[:1] + second.source[2:4] == (folder / "sub/c.mp3", 1.5, 3.0)
+    assert third.source.end is None
+    assert not search.single
+
+
+def test_a_table_that_is_wrong_is_refused_before_any_work(folder):
+    (folder / "clips.csv").write_text("sound,start\na.flac,1\n")
+    (folder / "times.tsv").write_text("file\tstart\tend\na.flac\t3\t2\nb.WAV\tsoon\t\n")
+    with pytest.raises(TableError, match="no column of the files"):
+        list(Search([str(folder / "clips.csv")]))
+    with pytest.raises(TableError, match=r"(?s)2 mistakes.*line 2.*line 3"):
+        list(Search([str(folder / "times.tsv")]))
+
+
+def test_beside_other_paths_a_table_is_no_sound_among_sounds(folder):
+    (folder / "clips.csv").write_text("file\na.flac\n")
+    paths = [str(folder / name) for name in ("a.flac", "clips.csv")]
+    assert [item.source for item in Search(paths)] == paths
+
+
+def test_addresses_are_walked_as_folders_are(folder):
+    root = f"memory://{folder.name}"
+    for name in ("b.wav", "deep/a.flac", "notes.txt"):
+        with committed(f"{root}/{name}") as file:
+            file.write(b"plain words")
+    search = Search([root])
+    assert [Path(item.source).name for item in search] == ["b.wav", "a.flac"]
+    assert search.skipped == 1
+    assert not search.single
+    assert Search([f"{root}/b.wav"]).single
+    with committed(f"{root}/list.csv") as file:
+        file.write(b"file\nb.wav\ndeep/a.flac\n")
+    assert [item.source for item in Search([f"{root}/list.csv"])] == [
+        f"{root}/b.wav",
+        f"{root}/deep/a.flac",
+    ]
+    [nothing] = Search(["memory://nowhere/at/all"])
+    assert "no audio file is below" in nothing.error
+    [missing] = Search(["memory://nowhere/list.csv"])
+    assert "no such file" in missing.error

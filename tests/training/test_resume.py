@@ -18,7 +18,7 @@ from tone_recipe import TINY
 from earmark.config import ConfigError
 from earmark.encoders import PaSST, Patchout
 from earmark.models import load
-from earmark.training import SWA, AdamW, Mixup, Recipe, Settings, train
+from earmark.training import SWA, AdamW, Buffered, Mixup, Recipe, Settings, WaveMixup, train
 from earmark.training.state import read_state
 from earmark.training.stopping import StoppedError
 
@@ -34,7 +34,8 @@ PATCHY = TINY.replace(
             patchout=Patchout(time=1, patches=1),
         )
     ),
-    augment=TINY.augment.replace(mixup=Mixup(share=0.5)),
+    sampling=Buffered(buffer=9),
+    augment=TINY.augment.replace(mixup=Mixup(share=0.5), wave_mixup=WaveMixup(share=0.3)),
 )
 OFTEN = Settings(resume=True, save_steps=1)
 

@@ -12,6 +12,7 @@ from earmark.config import ConfigError
 from earmark.training.distributing.shares import rank_share
 from earmark.training.supervised.sampling import (
     Balanced,
+    Drawn,
     SamplingConfig,
     Shuffled,
     clip_weights,
@@ -19,8 +20,10 @@ from earmark.training.supervised.sampling import (
     draw_once,
     epoch_order,
 )
+from earmark.training.supervised.shuffle_buffer import Buffered, buffered_order
 
 LABELS = [[0]] * 30 + [[1]] * 6 + [[0, 1]] * 3 + [[]]
+CLIPS = Drawn(LABELS, 2, np.repeat(np.arange(8), 5))
 ONCE = Balanced(offset=100, replacement=False)
 
 
@@ -35,20 +38,20 @@ def test_the_shares_of_all_processes_are_the_batch_cut_at_even_places(size: int,
     assert max(sizes) - min(sizes) <= 3 if size else True
 
 
-@pytest.mark.parametrize("sampling", [Shuffled(), Balanced(), ONCE])
-def test_an_epoch_is_a_function_of_seed_and_epoch(sampling: Shuffled | Balanced) -> None:
+@pytest.mark.parametrize("sampling", [Shuffled(), Balanced(), ONCE, Buffered(buffer=7)])
+def test_an_epoch_is_a_function_of_seed_and_epoch(sampling: SamplingConfig) -> None:
     orders = {
-        (seed, epoch): tuple(epoch_order(sampling, LABELS, 2, 20, seed, epoch).tolist())
+        (seed, epoch): tuple(epoch_order(sampling, CLIPS, 20, seed, epoch).tolist())
         for seed in (0, 1)
         for epoch in (0, 1)
     }
     assert len(set(orders.values())) == 4
-    assert orders[0, 1] == tuple(epoch_order(sampling, LABELS, 2, 20, 0, 1).tolist())
+    assert orders[0, 1] == tuple(epoch_order(sampling, CLIPS, 20, 0, 1).tolist())
 
 
 def test_shuffling_takes_each_clip_once() -> None:
-    assert sorted(epoch_order(Shuffled(), LABELS, 2, 40, 3, 4)) == list(range(40))
-    assert len(set(epoch_order(Shuffled(), LABELS, 2, 25, 3, 4).tolist())) == 25
+    assert sorted(epoch_order(Shuffled(), CLIPS, 40, 3, 4)) == list(range(40))
+    assert len(set(epoch_order(Shuffled(), CLIPS, 25, 3, 4).tolist())) == 25
 
 
 @pytest.mark.parametrize("combine", ["sum", "max"])
@@ -102,11 +105,11 @@ def test_no_clip_is_drawn_twice_without_replacement(size: int, data: st.DataObje
 
 def test_epochs_that_cannot_be_drawn_are_a_sentence() -> None:
     with pytest.raises(ConfigError, match="41 clips is asked for but there are 40"):
-        epoch_order(Shuffled(), LABELS, 2, 41, 0, 0)
+        epoch_order(Shuffled(), CLIPS, 41, 0, 0)
     with pytest.raises(ConfigError, match="40 clips is asked for but 39 of 40 clips have a label"):
-        epoch_order(ONCE, LABELS, 2, 40, 0, 0)
+        epoch_order(ONCE, CLIPS, 40, 0, 0)
     with pytest.raises(ConfigError, match="no clip has a label"):
-        epoch_order(Balanced(), [[], []], 2, 2, 0, 0)
+        epoch_order(Balanced(), Drawn([[], []], 2, np.arange(2)), 2, 0, 0)
 
 
 def test_two_million_clips_take_no_time_and_no_dense_matrix() -> None:
@@ -123,3 +126,22 @@ def test_descriptions_survive_json() -> None:
     for sampling in (Shuffled(), Balanced(class_ap={3: 0.1, 76: 0.02})):
         assert adapter.validate_json(sampling.to_json()) == sampling
         assert adapter.validate_python(sampling.to_dict()) == sampling
+
+
+def test_a_shuffle_buffer_gives_each_clip_once_and_holds_no_more_than_it_says() -> None:
+    files = np.repeat(np.arange(20), 50)
+    order = buffered_order(100, files, np.random.default_rng(0))
+    assert sorted(order.tolist()) == list(range(1000))
+    for taken in range(1, 1001):  # so far, as many shards were opened as fill the buffer and what was taken
+        assert len(set(files[order[:taken]].tolist())) <= -(-(taken + 100) // 50)
+    assert not (np.diff(order) == 1).mean() > 0.1
+
+
+def test_a_buffer_as_large_as_the_corpus_is_a_plain_shuffle() -> None:
+    whole = [buffered_order(40, CLIPS.files, np.random.default_rng(seed)) for seed in range(400)]
+    first = np.bincount([order[0] for order in whole], minlength=40)
+    assert first.max() < 30  # 10 on average
+
+
+def test_an_empty_corpus_is_an_empty_order() -> None:
+    assert buffered_order(5, np.zeros(0, np.int64), np.random.default_rng(0)).shape == (0,)

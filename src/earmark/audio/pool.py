@@ -87,10 +87,9 @@ class Pool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def submit(self, path: str | os.PathLike[str], sample_rate: int, on_truncated: str) -> Job:
-        """Put a file at the end of the queue; all of it is decoded."""
-        request = {"sample_rate": sample_rate, "on_truncated": on_truncated}
-        return self._submit(Job(request | {"path": _sendable(path)}))
+    def submit(self, source: str | os.PathLike[str] | bytes, sample_rate: int, on_truncated: str) -> Job:
+        """Put a file, or the bytes of one, at the end of the queue; all of it is decoded."""
+        return self._submit(source, {"sample_rate": sample_rate, "on_truncated": on_truncated})
 
     def submit_stretch(
         self,
@@ -102,11 +101,11 @@ class Pool:
     ) -> Job:
         """Put a stretch of a file, or of the bytes of one, at the end of the queue; see `Stretch`."""
         request = {"sample_rate": sample_rate, "start": start, "count": count, "longest": longest}
-        if isinstance(source, bytes):
-            return self._submit(Job(request, source))
-        return self._submit(Job(request | {"path": _sendable(source)}))
+        return self._submit(source, request)
 
-    def _submit(self, job: Job) -> Job:
+    def _submit(self, source: str | os.PathLike[str] | bytes, request: dict[str, Any]) -> Job:
+        is_bytes = isinstance(source, bytes)
+        job = Job(request, source) if is_bytes else Job(request | {"path": _sendable(source)})
         self.start()
         with self._changed:
             self._queue.append(job)

@@ -34,7 +34,8 @@ def embed(
     exit status is 1.
 
     Args:
-        paths: files, folders, globs, or - for standard input.
+        paths: files, folders, globs, addresses, or - for standard input; or one table of sounds, which may
+            name stretches of files.
         out: write to this file, .npz, .parquet or .safetensors; it appears when all is done.
         level: a vector for each file or window (clip), or for each frame that the model encodes (frame).
         mode: the embedding, the logits, or the logits followed by the embedding (all).

@@ -32,10 +32,7 @@ def search(
         device: where the model computes, such as cuda.
     """
     from earmark.cli.similar import answered
-    from earmark.config import ConfigError
     from earmark.search.asking import Asker
     from earmark.search.index import Asked, Index
 
-    if top < 1:
-        raise ConfigError(f"--top is {top}; give 1 or more")
     return answered(Asker(Asked(Index(place), where, exact), model, device), queries, top, json_)

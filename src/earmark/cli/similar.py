@@ -35,13 +35,10 @@ def similar(
         json_: one JSON row for each neighbor, for programs.
         device: where the model computes, such as cuda.
     """
-    from earmark.config import ConfigError
     from earmark.search.asking import Asker
     from earmark.search.shelf import FileShelf
     from earmark.search.stored import read_stored
 
-    if top < 1:
-        raise ConfigError(f"--top is {top}; give 1 or more")
     return answered(Asker(FileShelf(read_stored(embeddings)), model, device), queries, top, json_)
 
 
@@ -49,7 +46,10 @@ def answered(asker: "Asker", queries: list[str], top: int, as_json: bool) -> int
     """Print the neighbors of each query; the exit status."""
     from earmark.audio import AudioError
     from earmark.cli.evaluate import plain_console
+    from earmark.config import ConfigError
 
+    if top < 1:
+        raise ConfigError(f"--top is {top}; give 1 or more")
     console, failed = plain_console(), 0
     for query in queries:
         try:

@@ -47,7 +47,8 @@ def tag(
     exit status is 1.
 
     Args:
-        paths: files, folders, globs, or - for standard input.
+        paths: files, folders, globs, addresses, or - for standard input; or one table of sounds, which may
+            name stretches of files.
         model: a name, a checkpoint file, a training run's folder, or several of them with commas between; or
             an .onnx file that `earmark export` wrote, which needs no torch.
         top: at most so many tags for each file or window; 5 if not given.

@@ -9,6 +9,8 @@ from jaxtyping import Float
 
 from earmark.audio import AudioError, AudioWarning, Source, stream
 from earmark.audio.pool import Job, Pool
+from earmark.data.clips import Clip
+from earmark.data.feeding.decoding import NOTHING_THERE, Decoding, Places, encoded
 from earmark.inference.settings import Run
 from earmark.inference.sources import Item
 
@@ -24,37 +26,54 @@ def decode(
     `AudioError` under the item's name.
 
     Args:
-        items: what to decode.  Paths go through the pool; arrays, bytes and open files are decoded here.
+        items: what to decode.  Paths, bytes and clips go through the pool; arrays and open files are decoded
+            here.
         sample_rate: rate of the blocks, in Hz.
         run: of which `on_truncated` is used.
         pool: decoder processes; None decodes everything in this process.
     """
-    ahead: deque[tuple[Item, Job | None]] = deque()
+    ahead: deque[tuple[Item, Iterator[Block]]] = deque()
     depth = 0 if pool is None else 16 + 4 * pool.workers
     for item in items:
-        job = None
-        if pool is not None and isinstance(item.source, str):
-            job = pool.submit(item.source, sample_rate, run.on_truncated)
-        ahead.append((item, job))
+        ahead.append((item, _begun(item, sample_rate, run, pool)))
         if len(ahead) > depth:
-            yield _blocks(*ahead.popleft(), sample_rate, run, pool)
-    while ahead:
-        yield _blocks(*ahead.popleft(), sample_rate, run, pool)
+            yield ahead.popleft()
+    yield from ahead
 
 
-def _blocks(
-    item: Item, job: Job | None, sample_rate: int, run: Run, pool: Pool | None
-) -> tuple[Item, Iterator[Block]]:
+def _begun(item: Item, sample_rate: int, run: Run, pool: Pool | None) -> Iterator[Block]:
+    """The blocks of an item; those that the pool decodes are on their way from now on."""
     if item.error is not None or item.source is None:
-        return item, _failed(item)
-    if job is not None and pool is not None:
-        return item, _from_pool(item, job, pool)
-    return item, _from_here(item, item.source, sample_rate, run)
+        return _failed(item, item.error or "there is nothing to read")
+    source = item.source
+    if isinstance(source, Clip):
+        [place] = Places([source], sample_rate)
+        if place.start or place.length is not None:
+            return _of_stretch(item, Decoding(place, sample_rate, pool))
+        try:
+            source = encoded(place)
+        except AudioError as error:
+            return _failed(item, error.reason)
+    if pool is not None and isinstance(source, str | bytes):
+        return _from_pool(item, pool.submit(source, sample_rate, run.on_truncated), pool)
+    return _from_here(item, source, sample_rate, run)
 
 
-def _failed(item: Item) -> Iterator[Block]:
-    raise AudioError(item.name, item.error or "there is nothing to read")
+def _failed(item: Item, reason: str) -> Iterator[Block]:
+    raise AudioError(item.name, reason)
     yield
+
+
+def _of_stretch(item: Item, decoding: Decoding) -> Iterator[Block]:
+    count = 0
+    try:
+        for block in decoding.blocks():
+            count += len(block)
+            yield block
+    except AudioError as error:
+        raise AudioError(item.name, error.reason) from None
+    if not count:
+        raise AudioError(item.name, NOTHING_THERE)
 
 
 def _from_pool(item: Item, job: Job, pool: Pool) -> Iterator[Block]:

@@ -1,6 +1,7 @@
 """Models of torch, put where they compute, and heard through arrays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from itertools import chain
 from typing import TypeVar
 
@@ -68,13 +69,24 @@ def place(model: Placed, device: str | None) -> Placed:
     """
     if device is None:
         return model
-    if device.startswith("meta"):  # it would take the weights and never give them back
-        raise ConfigError("device 'meta' cannot be used here (it computes nothing); try device 'cpu'")
-    try:
+    with usable(device):
         model = model.to(device)
         if torch.device(device).type != "cpu":
             _try_out(model, device)
         return model
+
+
+@contextmanager
+def usable(device: str) -> Generator[None, None, None]:
+    """Around what moves to a device: whatever it raises becomes a sentence.
+
+    Raises:
+        ConfigError: there is no such device here, or it cannot do what was tried.
+    """
+    if device.startswith("meta"):  # it would take the weights and never give them back
+        raise ConfigError("device 'meta' cannot be used here (it computes nothing); try device 'cpu'")
+    try:
+        yield
     except (RuntimeError, AssertionError, NotImplementedError, ImportError, AttributeError) as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise ConfigError(f"device {device!r} cannot be used here ({reason}); try device 'cpu'") from None

@@ -1,4 +1,4 @@
-"""What people point at (files, folders, globs, `-`) to a stream of items."""
+"""What people point at (files, folders, globs, tables, addresses, `-`) to a stream of items."""
 
 # A Path would tidy names up, but results must call a file exactly what its user did.
 # ruff: noqa: PTH112, PTH116, PTH118, PTH122, PTH207, PTH208, SIM905
@@ -14,6 +14,9 @@ from typing import NamedTuple
 from earmark.audio import AudioError, Source, displayable
 from earmark.audio.sniff import sniff
 from earmark.audio.source import opened
+from earmark.data.clips import Clip
+from earmark.data.tables.listing import SUFFIXES, listed_sounds
+from earmark.storage import address, found_below, is_address
 
 EXTENSIONS = frozenset(
     (
@@ -30,12 +33,13 @@ class Item(NamedTuple):
 
     Attributes:
         name: how results and errors call it, printable.
-        source: where its audio comes from; None where there is nothing to open.
+        source: where its audio comes from: a source, or a stretch of a file or a place in a pack; None where
+            there is nothing to open.
         error: why there is nothing to open.
     """
 
     name: str
-    source: Source | None
+    source: Source | Clip | None
     error: str | None = None
 
 
@@ -67,9 +71,10 @@ class Search:
     folder at a time (and of those above it) are in memory.
 
     Args:
-        paths: files, folders, globs for shells that leave them alone, or `-` for standard input.  A file that
-            is named is taken whatever it is called; in a folder those with a known extension are taken, and
-            others whose content says audio.
+        paths: files, folders, globs for shells that leave them alone, or `-` for standard input; addresses of
+            files and folders (`s3://bucket/sounds`); or one table of sounds, by its suffix.  A file that is
+            named is taken whatever it is called; in a folder those with a known extension are taken, and
+            others whose content says audio, at an address by their extension only.
 
     Attributes:
         skipped: how many files in folders were passed over so far, as they are no audio.
@@ -85,9 +90,14 @@ class Search:
 
     def __iter__(self) -> Iterator[Item]:
         self.skipped = 0
+        if self.table is not None:
+            yield from self._rows(self.table)
+            return
         for path in self.paths:
             if path == "-":
                 yield _standard_input()
+            elif is_address(path):
+                yield from self._elsewhere(path)
             elif os.path.lexists(path):
                 yield from self._top(path)
             elif glob.has_magic(path):
@@ -96,15 +106,49 @@ class Search:
                 yield _failure(path, "there is no such file or folder")
 
     @cached_property
+    def table(self) -> str | None:
+        """The one table that is named; beside other paths it would be a file like any, and no sound."""
+        alone = len(self.paths) == 1 and self.paths[0].lower().endswith(SUFFIXES)
+        return self.paths[0] if alone and not os.path.isdir(self.paths[0]) else None
+
+    @cached_property
     def single(self) -> bool:
         """Whether the paths name one file at the most: a file, a glob that matches one, or `-`."""
-        if len(self.paths) != 1:
+        if len(self.paths) != 1 or self.table is not None:
             return False
         path = self.paths[0]
+        if is_address(path):
+            return _has_known_end(path)
         if path != "-" and not os.path.lexists(path) and glob.has_magic(path):
             found = list(islice(glob.iglob(path, recursive=True), 2))
             return len(found) == 1 and not os.path.isdir(found[0])
         return path == "-" or (os.path.lexists(path) and not os.path.isdir(path))
+
+    def _rows(self, table: str) -> Iterator[Item]:
+        try:
+            for name, clip in listed_sounds(table):
+                whole = clip.row is None and clip.start == 0 and clip.end is None
+                yield Item(displayable(name), address(clip.path) if whole else clip)
+        except OSError as error:  # only of an address: what lies here is told by a TableError
+            yield _failure(table, f"cannot be read ({error})")
+
+    def _elsewhere(self, path: str) -> Iterator[Item]:
+        if _has_known_end(path):
+            yield item_of(path)
+            return
+        found = 0
+        try:
+            for name in found_below(path):
+                found += 1
+                if _has_known_end(name):
+                    yield item_of(name)
+                else:
+                    self.skipped += 1
+        except OSError as error:
+            yield _failure(path, f"cannot be listed ({error})")
+            return
+        if found == self.skipped:
+            yield _failure(path, "no audio file is below this address")
 
     def _glob(self, pattern: str) -> Iterator[Item]:
         found = False
@@ -143,13 +187,17 @@ class Search:
             yield from self._entry(os.path.join(folder, name), visited)
 
     def _entry(self, path: str, visited: set[tuple[int, int]]) -> Iterator[Item]:
-        known = os.path.splitext(path)[1][1:].lower() in EXTENSIONS
+        known = _has_known_end(path)
         if os.path.isdir(path):
             yield from (self._answered if known else self._folder)(path, visited)
         elif known or _sounds(path):
             yield item_of(path)
         else:
             self.skipped += 1
+
+
+def _has_known_end(path: str) -> bool:
+    return os.path.splitext(path)[1][1:].lower() in EXTENSIONS
 
 
 def _standard_input() -> Item:

@@ -9,6 +9,7 @@ from earmark.training.stopping import StoppedError
 from earmark.training.supervised.front_door import train
 from earmark.training.supervised.recipe import Recipe
 from earmark.training.supervised.sampling import Balanced, Shuffled
+from earmark.training.supervised.shuffle_buffer import Buffered
 
 __all__ = [
     "EMA",
@@ -17,6 +18,7 @@ __all__ = [
     "AdamW",
     "Augment",
     "Balanced",
+    "Buffered",
     "Constant",
     "Cosine",
     "CosineCycle",

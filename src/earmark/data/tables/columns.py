@@ -88,13 +88,16 @@ def count_known(header: Iterable[str]) -> int:
     return sum(plain(name) in _ALL for name in header)
 
 
-def find_columns(header: Sequence[str], given: Columns, mistakes: Mistakes) -> Columns:
+def find_columns(
+    header: Sequence[str], given: Columns, mistakes: Mistakes, needed: Sequence[str] = ("path", "label")
+) -> Columns:
     """Which column holds what.
 
     Args:
         header: the names in the table.
         given: those that the caller names; the others are found by their usual names.
         mistakes: where missing, doubtful and mistyped names are noted.
+        needed: roles that must have a column.
 
     Returns:
         A name or an empty text for each role.
@@ -121,8 +124,9 @@ def find_columns(header: Sequence[str], given: Columns, mistakes: Mistakes) -> C
         )
     _check_twice(found, header, mistakes)
     _check_typos(found, header, given, mistakes)
-    for role, what in (("path", "the files"), ("label", "the labels")):
+    for role in needed:
         if not found[role]:
+            what = {"path": "the files", "label": "the labels"}[role]
             mistakes.add("column", 0, _missing(role, what, header))
     return Columns(**found)
 

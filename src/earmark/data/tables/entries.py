@@ -76,19 +76,22 @@ class Entries:
             self.rows = [row._replace(file=same.get(row.file, row.file)) for row in self.rows]
 
 
-def read_entries(table: Path, columns: Columns, mistakes: Mistakes) -> Entries:
+def read_entries(
+    table: Path, columns: Columns, mistakes: Mistakes, needed: Sequence[str] = ("path", "label")
+) -> Entries:
     """Read a table.
 
     Args:
         table: the file.
         columns: names of columns, as far as the caller knows them.
         mistakes: where all that is wrong with single rows is noted.
+        needed: what there must be a column of.
 
     Raises:
         TableError: the file is no table, or a needed column is missing.
     """
     sheet = open_sheet(table, mistakes)
-    found = find_columns(sheet.header, columns, mistakes)
+    found = find_columns(sheet.header, columns, mistakes, needed)
     reader = _Reader(found, sheet.header, mistakes)
     for number, cells in sheet.rows:
         reader.read(number, cells)

@@ -16,6 +16,7 @@ from earmark import __version__
 from earmark.config import ConfigError
 from earmark.hear.checking import find_module
 from earmark.hear.module import RATES
+from earmark.inference.placing import usable
 
 
 class Listener(NamedTuple):
@@ -93,11 +94,8 @@ def listener(
             f"{name} hears {getattr(model, 'sample_rate', None)} Hz; the HEAR API allows {rates}"
         )
     digest = digest_of_model(module, model, settings)
-    try:
+    with usable(device):
         model = model.to(device).eval()
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0][:200]
-        raise ConfigError(f"device {device!r} cannot be used here ({reason}); try device 'cpu'") from None
     return Listener(name, model_file, settings, module, model, device, digest)
 
 

@@ -1,7 +1,7 @@
 """A task from sounds to scores: embed, learn, count, fold by fold."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +24,26 @@ LEAST = 2
 """Vectors that can be learned from: batch norm needs a deviation."""
 
 Step = Callable[[float], None]
+
+
+class Work(NamedTuple):
+    """What is done on each fold of a task.
+
+    Attributes:
+        task: see `read_task`.
+        splits: the embeddings of its sounds.
+        metrics: those of its metrics that are known, the first one chooses.
+        protocol: how much is tried.
+        kept: where scores are kept.
+        device: where the network learns.
+    """
+
+    task: HearTask
+    splits: dict[str, Embedded]
+    metrics: tuple[str, ...]
+    protocol: Protocol
+    kept: Kept
+    device: str
 
 
 def evaluate_task(
@@ -56,11 +76,14 @@ def evaluate_task(
             f"{', '.join(known)}"
         )
     splits = {name: embedded(task, name, who, kept, step) for name in task.splits}
+    work = Work(task, splits, metrics, protocol, kept, who.device)
     folds: list[dict[str, Any]] = []
     points = list(enumerate(grid(protocol)))
-    for one in task.rounds:  # the grid is searched on the first fold alone, as the benchmark does
-        folds.append(_fold(task, one, splits, metrics, protocol, points, kept, who.device))
-        points = [points[folds[-1].pop("best")]]
+    for one in task.rounds:
+        told = _tried(work, one, points)
+        best = max(range(len(told)), key=lambda place: told[place]["valid"])
+        folds.append({"test": one.test, "valid": one.valid, "chosen": told[best], "points": told})
+        points = [points[best]]  # the grid is searched on the first fold alone, as the benchmark does
     means = spread([fold["chosen"]["test"] for fold in folds])
     return {
         "task": task.title,
@@ -75,57 +98,41 @@ def evaluate_task(
     }
 
 
-def _fold(
-    task: HearTask,
-    one: Round,
-    splits: dict[str, Embedded],
-    metrics: tuple[str, ...],
-    protocol: Protocol,
-    points: list[tuple[int, Point]],
-    kept: Kept,
-    device: str,
-) -> dict[str, Any]:
-    """Some points of the grid on one fold, and the one that is best on validation data."""
+def _tried(work: Work, one: Round, points: Sequence[tuple[int, Point]]) -> list[dict[str, Any]]:
+    """What points of the grid give on one fold."""
     told: list[dict[str, Any]] = []
-    about = _about(task, one, splits, metrics, protocol)
+    about = _about(work, one)
     lesson: Lesson | None = None
     for order, point in points:
         key = digest_of(about, list(point), order)
-        found = kept.numbers(key)
+        found = work.kept.numbers(key)
         if found is None:
-            lesson = lesson or _lesson(task, one, splits, metrics, device)
-            found = learn(lesson, point, protocol, order)
-            kept.keep_numbers(key, found)
+            lesson = lesson or _lesson(work, one)
+            found = learn(lesson, point, work.protocol, order)
+            work.kept.keep_numbers(key, found)
         told.append(found)
-    best = max(range(len(told)), key=lambda place: told[place]["valid"])
-    return {"test": one.test, "valid": one.valid, "chosen": told[best], "points": told, "best": best}
+    return told
 
 
-def _about(
-    task: HearTask,
-    one: Round,
-    splits: dict[str, Embedded],
-    metrics: tuple[str, ...],
-    protocol: Protocol,
-) -> str:
+def _about(work: Work, one: Round) -> str:
     """A digest of all that the scores of a fold depend on, but for the point."""
+    task = work.task
     names = (*one.train, one.valid, one.test)
     labels = [sorted(task.splits[name].items()) for name in names]
-    settings = {name: value for name, value in protocol.to_dict().items() if name != "grid_points"}
+    settings = {name: value for name, value in work.protocol.to_dict().items() if name != "grid_points"}
     return digest_of(
         __version__,
-        [splits[name].key for name in names],
+        [work.splits[name].key for name in names],
         labels,
         list(task.labels),
         [task.embedding, task.exclusive, task.by_loss, list(task.median_filters), list(task.min_durations)],
-        list(metrics),
+        list(work.metrics),
         settings,
     )
 
 
-def _lesson(
-    task: HearTask, one: Round, splits: dict[str, Embedded], metrics: tuple[str, ...], device: str
-) -> Lesson:
+def _lesson(work: Work, one: Round) -> Lesson:
+    task, splits, device = work.task, work.splits, work.device
     choosing, counting = (judge(task, name, splits[name]) for name in (one.valid, one.test))
     targets = [judge(task, name, splits[name]).targets for name in one.train]
     if sum(map(len, targets)) < LEAST:
@@ -135,7 +142,7 @@ def _lesson(
     train = _part([splits[name].vectors for name in one.train], targets, device)
     valid = _part([splits[one.valid].vectors], [choosing.targets], device)
     test = _part([splits[one.test].vectors], [counting.targets], device)
-    return Lesson(train, valid, test, choosing, counting, metrics, task.exclusive, task.by_loss)
+    return Lesson(train, valid, test, choosing, counting, work.metrics, task.exclusive, task.by_loss)
 
 
 def _part(vectors: Sequence[Any], targets: Sequence[Any], device: str) -> Part:

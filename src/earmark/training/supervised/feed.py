@@ -1,6 +1,7 @@
 """Batches of waveforms, in an order that only the recipe decides."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,8 @@ from earmark.training.randomness import generator
 from earmark.training.reading import Extent, Place, Reading, heard_or_replaced
 from earmark.training.supervised.distillation import StoredTeacher, blend
 from earmark.training.supervised.recipe import Recipe
-from earmark.training.supervised.sampling import epoch_order
+from earmark.training.supervised.sampling import Drawn, epoch_order
+from earmark.training.supervised.shuffle_buffer import Buffered
 
 
 class Batch(NamedTuple):
@@ -96,15 +98,16 @@ class Feed(Reading):
         self.recipe, self.sounds, self.extras = recipe, sounds, extras or Extras()
         self.targets = Targets(split.train, split.labels)
         self.n_classes = self.targets.n_classes
+        numbers: dict[Path, int] = {}
+        files = [numbers.setdefault(clip.path, len(numbers)) for clip in split.train]
+        self.drawn = Drawn(self.targets.true, self.n_classes, np.array(files, dtype=np.int64))
         self.length = round(recipe.heard_seconds * sounds.sample_rate)
         self._order: tuple[int, Int64[np.ndarray, "clip"]] | None = None
 
     def order(self, epoch: int) -> Int64[np.ndarray, "clip"]:
         """The clips of an epoch."""
         if self._order is None or self._order[0] != epoch:
-            order = epoch_order(
-                self.recipe.sampling, self.targets.true, self.n_classes, self.n_clips, self.recipe.seed, epoch
-            )
+            order = epoch_order(self.recipe.sampling, self.drawn, self.n_clips, self.recipe.seed, epoch)
             self._order = (epoch, order)
         return self._order[1]
 
@@ -131,16 +134,22 @@ class Feed(Reading):
         """A clip, changed at random, or another in its place."""
         draws = generator(self.recipe.seed, epoch, place, "waveform")
         clip, example = heard_or_replaced(
-            index, lambda clip: self._changed(clip, draws), len(self.sounds), draws, failures
+            index, lambda clip: self._changed(clip, epoch, place, draws), len(self.sounds), draws, failures
         )
         return clip, *example
 
-    def _changed(self, index: int, draws: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _changed(
+        self, index: int, epoch: int, place: int, draws: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         sound = self._sound(index, draws)
         target, known = self._target(index)
-        partner = mixing_partner(self.recipe.augment.wave_mixup, len(self.sounds), draws)
+        sampling = self.recipe.sampling
+        near = min(self.n_clips, sampling.buffer) if isinstance(sampling, Buffered) else None
+        partner = mixing_partner(self.recipe.augment.wave_mixup, near or len(self.sounds), draws)
         if partner is not None:
             other, share = partner
+            if near is not None:  # one that was heard shortly before, which is still at hand
+                other = int(self.order(epoch)[place - 1 - other])
             second = torch.from_numpy(self._sound(other, draws))
             more, also_known = self._target(other)
             sound = mix_waveforms(torch.from_numpy(sound), second, share).numpy()

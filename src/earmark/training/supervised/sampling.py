@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import chain
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -10,6 +10,7 @@ from pydantic import Field
 
 from earmark.config import ConfigError, Frozen
 from earmark.training.randomness import generator
+from earmark.training.supervised.shuffle_buffer import Buffered, buffered_order
 
 Ap = Annotated[float, Field(gt=0, le=1)]
 
@@ -49,23 +50,31 @@ class Balanced(Frozen):
     class_ap: dict[Annotated[int, Field(ge=0)], Ap] = Field(default={}, max_length=100_000)
 
 
-SamplingConfig = Annotated[Balanced | Shuffled, Field(discriminator="kind")]
+SamplingConfig = Annotated[Balanced | Buffered | Shuffled, Field(discriminator="kind")]
+
+
+class Drawn(NamedTuple):
+    """What clips are drawn from.
+
+    Attributes:
+        labels: of each clip, the numbers of its classes.
+        n_classes: how many classes there are.
+        files: of each clip, the number of the file that it lies in.
+    """
+
+    labels: Sequence[Sequence[int]]
+    n_classes: int
+    files: Int64[np.ndarray, "clip"]
 
 
 def epoch_order(
-    sampling: SamplingConfig,
-    labels: Sequence[Sequence[int]],
-    n_classes: int,
-    n_clips: int,
-    seed: int,
-    epoch: int,
+    sampling: SamplingConfig, drawn: Drawn, n_clips: int, seed: int, epoch: int
 ) -> Int64[np.ndarray, "{n_clips}"]:
     """The clips of an epoch, in their order; the same in every process.
 
     Args:
         sampling: how they are drawn.
-        labels: of each clip, the numbers of its classes.
-        n_classes: how many classes there are.
+        drawn: the clips.
         n_clips: how many clips the epoch has.
         seed: of the run.
         epoch: counted from 0.
@@ -74,19 +83,22 @@ def epoch_order(
         ConfigError: so many clips cannot be drawn.
 
     Example:
-        >>> sorted(epoch_order(Shuffled(), [[0], [1], [0]], 2, 3, seed=0, epoch=5).tolist())
+        >>> drawn = Drawn([[0], [1], [0]], 2, np.arange(3))
+        >>> sorted(epoch_order(Shuffled(), drawn, 3, seed=0, epoch=5).tolist())
         [0, 1, 2]
     """
     draws = generator(seed, epoch, 0, "order")
-    if isinstance(sampling, Shuffled):
-        if n_clips > len(labels):
-            raise ConfigError(
-                f"an epoch of {n_clips} clips is asked for but there are {len(labels)}; take fewer, or draw "
-                "with replacement (sampling Balanced)"
-            )
-        return draws.permutation(len(labels))[:n_clips].astype(np.int64)
-    weights = clip_weights(sampling, labels, n_classes)
-    return (draw_again if sampling.replacement else draw_once)(weights, n_clips, draws)
+    if isinstance(sampling, Balanced):
+        weights = clip_weights(sampling, drawn.labels, drawn.n_classes)
+        return (draw_again if sampling.replacement else draw_once)(weights, n_clips, draws)
+    if n_clips > len(drawn.labels):
+        raise ConfigError(
+            f"an epoch of {n_clips} clips is asked for but there are {len(drawn.labels)}; take fewer, or "
+            "draw with replacement (sampling Balanced)"
+        )
+    if isinstance(sampling, Buffered):
+        return buffered_order(sampling.buffer, drawn.files, draws)[:n_clips]
+    return draws.permutation(len(drawn.labels))[:n_clips].astype(np.int64)
 
 
 def clip_weights(

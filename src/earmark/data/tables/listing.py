@@ -1,0 +1,72 @@
+"""A table as a plain list of sounds, whatever else it says of them."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from earmark.data.clips import Clip
+from earmark.data.tables.columns import Columns
+from earmark.data.tables.entries import read_entries
+from earmark.data.tables.errors import Mistakes
+from earmark.data.tables.files import find_audio, paths_of
+from earmark.storage import is_address, local_copy
+
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
+SOUNDS_ALONE = Columns(label="", unknown="", split="", fold="", group="")
+
+
+def listed_sounds(table: str) -> Iterator[tuple[str, Clip]]:
+    """The sounds of a table, in the order of its rows, each with a name.
+
+    A sound's name is the one that the table writes; a stretch of one is `dog.wav#t=1.5,3`, in seconds, as a
+    media fragment is written.  Labels, splits and folds are passed over.  Whether a file is there is seen
+    when it is opened.
+
+    Args:
+        table: CSV, TSV, JSON lines, JSON or Parquet with a column of files, and perhaps of their starts, ends
+            and rows in a pack; a path, or an address.  Files are looked for beside the table, and in the
+            folders where training looks (`files.FOLDERS`).
+
+    Raises:
+        TableError: it is no table of sounds, or some rows cannot be read.
+        OSError: the address cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> table = Path(tempfile.mkdtemp()) / "clips.csv"
+        >>> _ = table.write_text("file,start,end\\ndog.wav,1.5,3\\ncat.wav,,\\n")
+        >>> [name for name, _ in listed_sounds(str(table))]
+        ['dog.wav#t=1.5,3', 'cat.wav']
+    """
+    with local_copy(table) as path:
+        mistakes = Mistakes(Path(table))
+        entries = read_entries(path, SOUNDS_ALONE, mistakes, needed=("path",))
+        mistakes.check()
+    if is_address(table):
+        folder = table.rpartition("/")[0]
+        paths = [name if is_address(name) else f"{folder}/{name}" for name in entries.files]
+    else:
+        root = Path(table).parent
+        here = [name for name in entries.files if not is_address(name)]
+        under = paths_of(root / find_audio(root, here), entries.files)
+        paths = [
+            name if is_address(name) else whole for name, whole in zip(entries.files, under, strict=True)
+        ]
+    for entry in entries.rows:
+        end = None if entry.end == math.inf else entry.end
+        clip = Clip(Path(paths[entry.file]), (), start=entry.start, end=end, row=entry.row)
+        yield name_of(entries.files[entry.file], clip), clip
+
+
+def name_of(file: str, clip: Clip) -> str:
+    """What results call a clip of a file.
+
+    Example:
+        >>> name_of("a.wav", Clip(Path("a.wav"), (), start=2.0))
+        'a.wav#t=2'
+    """
+    name = file if clip.row is None else f"{file}#row={clip.row}"
+    if clip.start == 0 and clip.end is None:
+        return name
+    mark = "#" if clip.row is None else "&"
+    return f"{name}{mark}t={clip.start:.10g}" + ("" if clip.end is None else f",{clip.end:.10g}")
