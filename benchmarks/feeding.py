@@ -1,4 +1,4 @@
-"""How many clips a second reach a trainer: out of the cache, decoded on the fly, from packs and from shards.
+"""How many clips a second reach a trainer: out of the cache, decoded on the fly, and from packs.
 
     python benchmarks/feeding.py [FOLDER]
 
@@ -22,9 +22,12 @@ import soundfile
 
 from earmark import audio
 from earmark.data import Clip
-from earmark.data.feeding.hdf5_pack import read_pack
-from earmark.data.feeding.shards import pack_shards, stream_shards
+from earmark.data.feeding.decoding import Place, encoded
 from earmark.data.feeding.sounds import open_sounds, waveform
+from earmark.data.packs.contents import clips_of
+from earmark.data.packs.hdf5 import read_pack
+from earmark.data.packs.rows import Packing, Row
+from earmark.data.packs.writing import write_pack
 
 RATE = 32000
 CLIPS = 200
@@ -82,16 +85,22 @@ def main() -> None:
         cached = speed(clips, scratch / "cache")
         decoded = speed(clips)
         packed = speed(read_pack(pack(paths, scratch / "pack.hdf"), ("one",)))
-        sharded = speed(pack_shards(clips, scratch / "shards"))
+        rows = [Row(path.name, clip) for path, clip in zip(paths, clips, strict=True)]
+        sharded: list[float] = []
+        for kind in ("parquet", "webdataset"):
+            write_pack(rows, scratch / kind, Packing(to=kind))
+            sharded.append(speed([clip for _, clip in clips_of(scratch / kind)]))
+        inside = [clip for _, clip in clips_of(scratch / "parquet")]
         begin = time.process_time()
-        count = sum(bool(data) for _, data in stream_shards(scratch / "shards"))
+        count = sum(bool(encoded(Place(str(clip.path), clip.row, 0, None))) for clip in inside)
         streamed = count / (time.process_time() - begin)
     kinds = "/".join(sorted({path.suffix[1:] for path in paths}))
     print(
-        "| clips | cache | on the fly | HDF5 of MP3 | shards | shards in order, not decoded | cache to MP3 |"
+        "| clips | cache | on the fly | HDF5 of MP3 | Parquet | tar "
+        "| Parquet in order, not decoded | cache to MP3 |"
     )
-    print("|---|---|---|---|---|---|---|")
-    speeds = " | ".join(f"{value:,.0f}/s" for value in (cached, decoded, packed, sharded, streamed))
+    print("|---|---|---|---|---|---|---|---|")
+    speeds = " | ".join(f"{value:,.0f}/s" for value in (cached, decoded, packed, *sharded, streamed))
     print(f"| {len(paths)} {kinds} of {seconds:.1f} s | {speeds} | {cached / packed:.0f}x |")
 
 

@@ -9,8 +9,8 @@ from data.packs import NAMES, RATE, held, mp3, noise, pack, sounds, write_pack
 from earmark import audio
 from earmark.audio import AudioError
 from earmark.config import ConfigError
-from earmark.data.feeding.hdf5_pack import read_pack, read_row
 from earmark.data.feeding.sounds import open_sounds, waveform
+from earmark.data.packs.hdf5 import read_pack, read_row
 
 h5py = pytest.importorskip("h5py", reason="packs need the extra [data]")
 

@@ -18,7 +18,7 @@ from earmark.cli import main
 from earmark.data import ESC50, AudioSet, Clip
 from earmark.data.preparation import downloads
 from earmark.data.preparation.downloads import Archive, Publication
-from earmark.data.preparation.preparing import decode, measure, place
+from earmark.data.preparation.preparing import decode, measure
 from earmark.data.table import Table
 from earmark.labels import OPENMIC, audioset_labels
 from fetching.made_archives import write_zip
@@ -155,19 +155,6 @@ def test_decoding_finds_what_headers_hide(corpus: Path, prepare: Prepare) -> Non
     assert "4 clips cannot be read" in out
     assert name in err
     assert "0.01 hours: the shortest 0.5 s" in out
-
-
-def test_a_packed_corpus_is_the_same_corpus(corpus: Path, prepare: Prepare, tmp_path: Path) -> None:
-    broken(corpus)
-    status, _, err = prepare("esc10", corpus, "--pack", tmp_path / "shards")
-    assert status == 1
-    assert "47 clips are packed in" in err
-    table = Table().resolved(tmp_path / "shards" / "manifest.jsonl")
-    split, placed = place(table, tmp_path / "shards" / "manifest.jsonl")
-    whole = ESC50(esc10=True).read(corpus)
-    assert {clip.path.suffix for clip in split.train} == {".tar"}
-    assert (len(split.train), len(split.test), len(placed)) == (40, 7, 47)
-    assert {clip.labels for clip in split.train} == {clip.labels for clip in whole.train}
 
 
 def test_unknown_labels_are_counted_and_kept(prepare: Prepare, tmp_path: Path) -> None:

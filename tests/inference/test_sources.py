@@ -3,10 +3,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from earmark.data.clips import Clip
+from earmark.data.packs.rows import Row
+from earmark.data.packs.writing import write_pack
 from earmark.data.tables.errors import TableError
-from earmark.inference.sources import Search
+from earmark.inference.decoding import decode
+from earmark.inference.settings import Run
+from earmark.inference.sources import Part, Search
 from earmark.storage import committed
 
 from .sounds import write_sounds
@@ -118,7 +124,7 @@ def test_a_table_is_a_list_of_its_sounds(folder):
     assert [item.name for item in search] == ["a.flac", "sub/c.mp3#t=1.5,3", "a.flac#t=2", "no.wav#t=0,1"]
     first, second, third, _ = search
     assert first.source == str(folder / "a.flac")
-    assert second.source[:1] + second.source[2:4] == (folder / "sub/c.mp3", 1.5, 3.0)
+    assert second.source == Part(str(folder / "sub/c.mp3"), None, 1.5, 3.0)
     assert third.source.end is None
     assert not search.single
 
@@ -158,3 +164,19 @@ def test_addresses_are_walked_as_folders_are(folder):
     assert "no audio file is below" in nothing.error
     [missing] = Search(["memory://nowhere/list.csv"])
     assert "no such file" in missing.error
+
+
+def test_a_pack_is_heard_as_the_files_that_were_packed(tmp_path):
+    pytest.importorskip("pyarrow", reason="Parquet packs need the extra [data]")
+    (tmp_path / "files").mkdir()
+    write_sounds(tmp_path / "files", 1.0, 0.3, 2.0)
+    whole = {item.name: item for item in Search([str(tmp_path / "files")])}
+    rows = [Row(Path(name).name, Clip(Path(name), ())) for name in whole]
+    write_pack(rows, tmp_path / "pack")
+    found = list(Search([str(tmp_path / "pack")]))
+    assert len(found) == 3
+    for (part, blocks), (_, expected) in zip(
+        decode(found, 16000, Run(), None), decode(list(whole.values()), 16000, Run(), None), strict=True
+    ):
+        assert part.name in {row.name for row in rows}
+        np.testing.assert_array_equal(np.concatenate([*blocks]), np.concatenate([*expected]))

@@ -118,3 +118,26 @@ def _ended(page: _Page) -> tuple[tuple[int, bytes], ...]:
     """Patches that mark a page as the last one: without it libsndfile finds no length and gives nothing."""
     data = page.data[:5] + bytes([page.kind | _LAST]) + page.data[6:]
     return (page.start + 5, data[5:6]), (page.start + 22, struct.pack("<I", _checksum(data)))
+
+
+def with_serial(data: bytes, serial: int) -> bytes:
+    """An Ogg file of one stream under another serial number; writers draw one at random.
+
+    Args:
+        data: a whole file.
+        serial: 0 to 2**32 - 1.
+
+    Example:
+        >>> page = b"OggS" + bytes(22) + bytes([1, 2]) + b"hi"
+        >>> with_serial(page, 7)[14:18]
+        b'\\x07\\x00\\x00\\x00'
+    """
+    pages: list[bytes] = []
+    start = 0
+    while start < len(data):
+        segments = data[start + _FIXED : start + _FIXED + data[start + 26]]
+        stop = start + _FIXED + len(segments) + sum(segments)
+        page = data[start : start + 14] + struct.pack("<I", serial) + data[start + 18 : stop]
+        pages.append(page[:22] + struct.pack("<I", _checksum(page)) + page[26:])
+        start = stop
+    return b"".join(pages)

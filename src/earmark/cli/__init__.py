@@ -21,6 +21,8 @@ app.command("earmark.cli.imports:import_", name="import", help="Convert publishe
 app.command("earmark.cli.export:export", name="export", help="Write a model for its authors' program.")
 app.command("earmark.cli.stats:stats", name="stats", help="Measure mean and deviation of a front end.")
 app.command("earmark.cli.prepare:app", name="prepare", help="Check an archive of recordings, or fetch it.")
+app.command("earmark.cli.pack:pack", name="pack", help="Put clips into a few large files, or check them.")
+app.command("earmark.cli.unpack:unpack", name="unpack", help="Take clips out of a pack.")
 app.command("earmark.cli.recipes:recipes", name="recipes", help="List the training recipes.")
 app.command("earmark.cli.train:train", name="train", help="Train a model by a recipe.")
 app.command("earmark.cli.pretrain:pretrain", name="pretrain", help="Learn from sound without labels.")

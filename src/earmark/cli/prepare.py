@@ -1,4 +1,4 @@
-"""`earmark prepare`: fetch an archive, check it, write a manifest of it, pack it."""
+"""`earmark prepare`: fetch an archive, check it, write a manifest of it."""
 
 import statistics
 from collections.abc import Iterator, Sequence
@@ -11,15 +11,12 @@ from earmark.cli.words import Flag, tell
 
 if TYPE_CHECKING:
     from earmark.data.clips import Clip, Split
-    from earmark.data.preparation.preparing import Measured, Placed, Summary
+    from earmark.data.preparation.preparing import Measured, Summary
 
 app = App(name="prepare", help="Check an archive of recordings, or fetch it; or make HEAR tasks of it.")
 app.command(
     "earmark.cli.prepare_hear:hear_tasks", name="hear-tasks", help="Make tasks for `earmark hear eval`."
 )
-
-MANIFEST = "manifest.jsonl"
-"""What lists the clips of a folder of shards."""
 
 
 @app.default
@@ -29,7 +26,6 @@ def prepare(
     /,
     *,
     out: Path | None = None,
-    pack: Path | None = None,
     download: Annotated[bool, Flag] = False,
     decode: Annotated[bool, Flag] = False,
     workers: int | None = None,
@@ -43,7 +39,6 @@ def prepare(
             table or folder, for clips of your own.
         root: folder of the corpus, or the table.
         out: write a manifest there, a .jsonl file with a line for each clip that can be read.
-        pack: copy the clips that can be read into a few large files in this folder.
         download: fetch first what is not there; for esc50, speech-commands, fsd50k and openmic.
         decode: decode everything; otherwise only headers are read.
         workers: readers at work together; chosen by the machine if not given.
@@ -68,8 +63,6 @@ def prepare(
     if out is not None:
         count = write_manifest(out, placed, measured)
         tell(f"{count} clips are listed in {out}")
-    if pack is not None:
-        packed(placed, measured, pack)
     return 1 if summary.failed else 0
 
 
@@ -112,18 +105,6 @@ def watched(clips: "Sequence[Clip]", decode: bool, workers: int | None) -> "Iter
         for found in measured:
             watch.step(found.seconds or 0.0)
             yield found
-
-
-def packed(placed: "list[Placed]", measured: "list[Measured]", folder: Path) -> None:
-    """Pack the clips that can be read, and list them beside the shards, which know no splits."""
-    from earmark.data.feeding.shards import pack_shards
-    from earmark.data.preparation.manifest import write_manifest
-
-    good = [(one, found) for one, found in zip(placed, measured, strict=True) if found.error is None]
-    clips = pack_shards([one.clip for one, _ in good], folder)
-    moved = [one._replace(clip=clip) for (one, _), clip in zip(good, clips, strict=True)]
-    write_manifest(folder / MANIFEST, moved, [found for _, found in good])
-    tell(f"{len(clips)} clips are packed in {folder}, and listed in {folder / MANIFEST}")
 
 
 def print_summary(split: "Split", summary: "Summary") -> None:

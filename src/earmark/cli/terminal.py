@@ -93,7 +93,8 @@ class Watch:
         self._heard += seconds
         if self._bar is not None:
             speed = self._heard / max(1e-3, time.monotonic() - self._began)
-            self._bar.update(self._task, advance=1, speed=f"{speed:.0f} s of audio a second")
+            words = f"{speed:.0f} s of audio a second" if self._heard else ""
+            self._bar.update(self._task, advance=1, speed=words)
 
     def tell(self, message: str) -> None:
         """One line on standard error, above the bar."""

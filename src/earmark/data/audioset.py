@@ -10,7 +10,7 @@ from earmark.config import ConfigError, Frozen
 from earmark.data.archives import find_packs
 from earmark.data.audioset_files import Listed, Recordings, read_manifest, read_segments
 from earmark.data.clips import Clip, Split
-from earmark.data.feeding.hdf5_pack import read_pack
+from earmark.data.packs.hdf5 import read_pack
 from earmark.labels import LabelSet, audioset_labels
 
 _log = logging.getLogger(__name__)

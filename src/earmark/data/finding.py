@@ -9,6 +9,7 @@ from earmark.config import ConfigError, did_you_mean
 from earmark.data import CORPORA, CorpusConfig
 from earmark.data.class_folders import is_sound
 from earmark.data.folder import Folder
+from earmark.data.packs.contents import is_pack
 from earmark.data.table import Table
 from earmark.data.tables.columns import Columns, find_columns
 from earmark.data.tables.errors import Mistakes, TableError
@@ -21,8 +22,9 @@ TABLES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet", ".pq
 def find_corpus(data: Path, corpus: str | None = None) -> tuple[CorpusConfig, Path]:
     """Decide how to read what a user points at.
 
-    A file is a table.  A folder is read by the one table that lies in it and has the columns of one; else as
-    classes, a folder each.  Known corpora are taken only if they are named.
+    A file is a table, or a pack; a folder of shards is a pack as well, and read like a table.  Another
+    folder is read by the one table that lies in it and has the columns of one; else as classes, a folder
+    each.  Known corpora are taken only if they are named.
 
     Args:
         data: a file or a folder.
@@ -42,6 +44,8 @@ def find_corpus(data: Path, corpus: str | None = None) -> tuple[CorpusConfig, Pa
         raise ConfigError(
             f"no corpus {corpus!r}; " + did_you_mean(corpus, known, f"there are {', '.join(known)}")
         )
+    if corpus != "folder" and is_pack(data):
+        return Table(), data
     if not data.exists():
         raise ConfigError(f"{displayable(data)}: there is no such file or folder")
     if data.is_dir():

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from earmark.config import ConfigError, Frozen
 from earmark.data.archives import find_packs
 from earmark.data.clips import Clip, Split, first_existing, read_rows
-from earmark.data.feeding.hdf5_pack import read_pack
+from earmark.data.packs.hdf5 import read_pack
 from earmark.labels import LabelSet
 
 TRUTH = ("FSD50K.ground_truth", "ground_truth", "labels")

@@ -12,7 +12,7 @@ import numpy as np
 from earmark.config import ConfigError, Frozen
 from earmark.data.archives import find_packs, unpacked
 from earmark.data.clips import Clip, Split, first_existing, read_rows
-from earmark.data.feeding.hdf5_pack import read_pack
+from earmark.data.packs.hdf5 import read_pack
 from earmark.labels import OPENMIC, LabelSet
 
 PARTITIONS = ("split01_train", "split01_test")

@@ -14,6 +14,7 @@ from earmark.config import ConfigError, Frozen, did_you_mean
 from earmark.data import CORPORA, CorpusConfig
 from earmark.data.class_folders import is_sound
 from earmark.data.clips import Clip, Split
+from earmark.data.packs.contents import clips_of, is_pack
 from earmark.labels import LabelSet
 
 log = logging.getLogger(__name__)
@@ -42,11 +43,15 @@ class Unlabeled(Frozen):
         """Find the sounds; nothing is held out.
 
         Args:
-            root: a folder, or a single sound.
+            root: a folder, a single sound, or a pack.
 
         Raises:
-            ConfigError: it is neither.
+            ConfigError: it is nothing of these.
         """
+        if is_pack(root):
+            return Split(
+                LabelSet(), [clip for name, clip in clips_of(root) if not self._is_left_out(name)], []
+            )
         if root.is_file():
             if not is_sound(root.name):
                 raise ConfigError(

@@ -9,10 +9,8 @@ from jaxtyping import Float
 
 from earmark.audio import AudioError, AudioWarning, Source, stream
 from earmark.audio.pool import Job, Pool
-from earmark.data.clips import Clip
-from earmark.data.feeding.decoding import NOTHING_THERE, Decoding, Places, encoded
 from earmark.inference.settings import Run
-from earmark.inference.sources import Item
+from earmark.inference.sources import Item, Part
 
 Block = Float[np.ndarray, "sample"]
 
@@ -26,7 +24,7 @@ def decode(
     `AudioError` under the item's name.
 
     Args:
-        items: what to decode.  Paths, bytes and clips go through the pool; arrays and open files are decoded
+        items: what to decode.  Paths, bytes and parts go through the pool; arrays and open files are decoded
             here.
         sample_rate: rate of the blocks, in Hz.
         run: of which `on_truncated` is used.
@@ -46,10 +44,12 @@ def _begun(item: Item, sample_rate: int, run: Run, pool: Pool | None) -> Iterato
     if item.error is not None or item.source is None:
         return _failed(item, item.error or "there is nothing to read")
     source = item.source
-    if isinstance(source, Clip):
-        [place] = Places([source], sample_rate)
+    if isinstance(source, Part):
+        from earmark.data.feeding.decoding import Decoding, encoded, place_of  # late: few need it
+
+        place = place_of(source.path, source.row, source.start, source.end, sample_rate)
         if place.start or place.length is not None:
-            return _of_stretch(item, Decoding(place, sample_rate, pool))
+            return _of_stretch(item, Decoding(place, sample_rate, pool).blocks())
         try:
             source = encoded(place)
         except AudioError as error:
@@ -64,16 +64,16 @@ def _failed(item: Item, reason: str) -> Iterator[Block]:
     yield
 
 
-def _of_stretch(item: Item, decoding: Decoding) -> Iterator[Block]:
+def _of_stretch(item: Item, blocks: Iterator[Block]) -> Iterator[Block]:
     count = 0
     try:
-        for block in decoding.blocks():
+        for block in blocks:
             count += len(block)
             yield block
     except AudioError as error:
         raise AudioError(item.name, error.reason) from None
     if not count:
-        raise AudioError(item.name, NOTHING_THERE)
+        raise AudioError(item.name, "the stretch begins where the sound has ended")
 
 
 def _from_pool(item: Item, job: Job, pool: Pool) -> Iterator[Block]:

@@ -14,8 +14,6 @@ from typing import NamedTuple
 from earmark.audio import AudioError, Source, displayable
 from earmark.audio.sniff import sniff
 from earmark.audio.source import opened
-from earmark.data.clips import Clip
-from earmark.data.tables.listing import SUFFIXES, listed_sounds
 from earmark.storage import address, found_below, is_address
 
 EXTENSIONS = frozenset(
@@ -28,18 +26,33 @@ EXTENSIONS = frozenset(
 """Names that say audio or video; such a file in a folder is always answered, if only by an error."""
 
 
+class Part(NamedTuple):
+    """A stretch of a file, or one sound of a pack.
+
+    Attributes:
+        path: the file, a path or an address.
+        row: the sound's place in a pack; None where the file itself is the sound.
+        start: where the stretch begins, in seconds.
+        end: where it ends; None for the end of the sound.
+    """
+
+    path: str
+    row: int | None = None
+    start: float = 0.0
+    end: float | None = None
+
+
 class Item(NamedTuple):
     """One thing to be heard.
 
     Attributes:
         name: how results and errors call it, printable.
-        source: where its audio comes from: a source, or a stretch of a file or a place in a pack; None where
-            there is nothing to open.
+        source: where its audio comes from; None where there is nothing to open.
         error: why there is nothing to open.
     """
 
     name: str
-    source: Source | Clip | None
+    source: Source | Part | None
     error: str | None = None
 
 
@@ -72,9 +85,9 @@ class Search:
 
     Args:
         paths: files, folders, globs for shells that leave them alone, or `-` for standard input; addresses of
-            files and folders (`s3://bucket/sounds`); or one table of sounds, by its suffix.  A file that is
-            named is taken whatever it is called; in a folder those with a known extension are taken, and
-            others whose content says audio, at an address by their extension only.
+            files and folders (`s3://bucket/sounds`); or one table of sounds, by its suffix, or one pack.  A
+            file that is named is taken whatever it is called; in a folder those with a known extension are
+            taken, and others whose content says audio, at an address by their extension only.
 
     Attributes:
         skipped: how many files in folders were passed over so far, as they are no audio.
@@ -90,8 +103,8 @@ class Search:
 
     def __iter__(self) -> Iterator[Item]:
         self.skipped = 0
-        if self.table is not None:
-            yield from self._rows(self.table)
+        if self.listing is not None:
+            yield from self._listed(self.listing)
             return
         for path in self.paths:
             if path == "-":
@@ -106,15 +119,18 @@ class Search:
                 yield _failure(path, "there is no such file or folder")
 
     @cached_property
-    def table(self) -> str | None:
-        """The one table that is named; beside other paths it would be a file like any, and no sound."""
-        alone = len(self.paths) == 1 and self.paths[0].lower().endswith(SUFFIXES)
-        return self.paths[0] if alone and not os.path.isdir(self.paths[0]) else None
+    def listing(self) -> str | None:
+        """The one table or pack that is named; beside other paths it would be a file like any other."""
+        if len(self.paths) != 1 or self.paths[0] == "-" or _has_known_end(self.paths[0]):
+            return None
+        from earmark.data.inventory import is_inventory  # late: it takes long to import
+
+        return self.paths[0] if is_inventory(self.paths[0]) else None
 
     @cached_property
     def single(self) -> bool:
         """Whether the paths name one file at the most: a file, a glob that matches one, or `-`."""
-        if len(self.paths) != 1 or self.table is not None:
+        if len(self.paths) != 1 or self.listing is not None:
             return False
         path = self.paths[0]
         if is_address(path):
@@ -124,13 +140,20 @@ class Search:
             return len(found) == 1 and not os.path.isdir(found[0])
         return path == "-" or (os.path.lexists(path) and not os.path.isdir(path))
 
-    def _rows(self, table: str) -> Iterator[Item]:
+    def _listed(self, listing: str) -> Iterator[Item]:
+        from earmark.data.inventory import inventory
+
+        found = False
         try:
-            for name, clip in listed_sounds(table):
-                whole = clip.row is None and clip.start == 0 and clip.end is None
-                yield Item(displayable(name), address(clip.path) if whole else clip)
+            for name, clip in inventory(listing):
+                found = True
+                part = Part(address(clip.path), clip.row, clip.start, clip.end)
+                yield Item(displayable(name), part.path if part == Part(part.path) else part)
         except OSError as error:  # only of an address: what lies here is told by a TableError
-            yield _failure(table, f"cannot be read ({error})")
+            yield _failure(listing, f"cannot be read ({error})")
+            return
+        if not found:
+            yield _failure(listing, "holds no sound")
 
     def _elsewhere(self, path: str) -> Iterator[Item]:
         if _has_known_end(path):

@@ -23,6 +23,7 @@ from jaxtyping import Int16, Shaped
 from earmark.audio import AudioError
 from earmark.data.feeding.decoded import check_part
 from earmark.data.feeding.decoding import Places
+from earmark.storage import address, file_size, is_address
 
 FORMAT = 1
 RECORD = np.dtype([("key", "S32"), ("offset", "<i8"), ("length", "<i8"), ("scale", "<f4")])
@@ -121,6 +122,9 @@ def keys_of(places: Places) -> Shaped[np.ndarray, "clip"]:
     marks: dict[str, str | None] = {}
     for path in places.paths:
         try:
+            if is_address(path):
+                marks[path] = f"{address(path)}|{file_size(path)}"
+                continue
             status = Path(path).stat()
             marks[path] = f"{Path(path).absolute()}|{status.st_size}|{status.st_mtime_ns}"
         except (OSError, ValueError):

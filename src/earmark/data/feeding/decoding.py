@@ -13,8 +13,9 @@ from earmark.audio import AudioError
 from earmark.audio.pool import Job, Pool
 from earmark.audio.stretch import Stretch
 from earmark.data.clips import Clip
-from earmark.data.feeding.hdf5_pack import read_row
-from earmark.data.feeding.members import read_member
+from earmark.data.packs.hdf5 import read_row as read_hdf5
+from earmark.data.packs.parquet import read_row as read_parquet
+from earmark.data.packs.tars import read_member
 
 Block = Float[np.ndarray, "_sample"]
 
@@ -47,6 +48,17 @@ class Place(NamedTuple):
             left = max(0, self.length - start)
             count = left if count is None else min(count, left)
         return self._replace(start=self.start + start, length=count)
+
+
+def place_of(path: str, row: int | None, start: float, end: float | None, sample_rate: int) -> Place:
+    """Where a stretch in seconds is.
+
+    Example:
+        >>> place_of("dog.wav", None, 0.5, 2.0, 16000)
+        Place(path='dog.wav', row=None, start=8000, length=24000)
+    """
+    first = round(start * sample_rate)
+    return Place(path, row, first, None if end is None else max(0, round(end * sample_rate) - first))
 
 
 class Places(Sequence[Place]):
@@ -141,7 +153,8 @@ def encoded(place: Place) -> str | bytes:
     if place.row is None:
         return place.path
     path = Path(place.path)
-    return read_member(path, place.row) if path.suffix == ".tar" else read_row(path, place.row)
+    readers = {".tar": read_member, ".parquet": read_parquet}
+    return readers.get(path.suffix.lower(), read_hdf5)(path, place.row)
 
 
 def decode_ahead(places: Iterable[Place], sample_rate: int, pool: Pool | None) -> Iterator[Decoding]:

@@ -83,6 +83,11 @@ def plain(name: str) -> str:
     return _SECONDS.sub("", re.sub(r"[^a-z0-9]+", "_", name.casefold()).strip("_"))
 
 
+def names_of(role: str) -> tuple[str, ...]:
+    """What a column of some role is called; see `NAMES`."""
+    return _KNOWN[role]
+
+
 def count_known(header: Iterable[str]) -> int:
     """How many of some names are known as columns."""
     return sum(plain(name) in _ALL for name in header)
@@ -97,7 +102,7 @@ def find_columns(
         header: the names in the table.
         given: those that the caller names; the others are found by their usual names.
         mistakes: where missing, doubtful and mistyped names are noted.
-        needed: roles that must have a column.
+        needed: the roles for which there must be a column.
 
     Returns:
         A name or an empty text for each role.
@@ -124,9 +129,8 @@ def find_columns(
         )
     _check_twice(found, header, mistakes)
     _check_typos(found, header, given, mistakes)
-    for role in needed:
-        if not found[role]:
-            what = {"path": "the files", "label": "the labels"}[role]
+    for role, what in (("path", "the files"), ("label", "the labels")):
+        if role in needed and not found[role]:
             mistakes.add("column", 0, _missing(role, what, header))
     return Columns(**found)
 

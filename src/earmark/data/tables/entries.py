@@ -5,14 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from earmark.data.packs.index import PACKED
 from earmark.data.tables.cells import Unreadable, fold_number, is_part, raw_labels, seconds, text_of
 from earmark.data.tables.columns import Columns, find_columns
 from earmark.data.tables.errors import Mistakes
 from earmark.data.tables.sheets import open_sheet
 
 Labels = str | tuple[str, ...]
-PACKS = (".hdf", ".hdf5", ".h5", ".tar")
-"""Files of many sounds, in which a row is one."""
 
 
 class Entry(NamedTuple):
@@ -85,7 +84,7 @@ def read_entries(
         table: the file.
         columns: names of columns, as far as the caller knows them.
         mistakes: where all that is wrong with single rows is noted.
-        needed: what there must be a column of.
+        needed: the columns that must be there, by their roles.
 
     Raises:
         TableError: the file is no table, or a needed column is missing.
@@ -241,7 +240,7 @@ class _Reader:
 
     def _read_row(self, line: int, file: int, cell: Any) -> int | None:
         """A place in a pack; other tables count their rows in such a column."""
-        if not self.entries.files[file].lower().endswith(PACKS):
+        if not self.entries.files[file].lower().endswith(PACKED):
             return None
         text = text_of(cell)
         if not text.isdigit():

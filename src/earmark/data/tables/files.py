@@ -12,6 +12,7 @@ from pathlib import Path
 
 from earmark.audio import AudioError, displayable, probe
 from earmark.data.tables.errors import LISTED, Mistakes
+from earmark.storage import exists, is_address
 
 FOLDERS = ("", "audio", "../audio", "wav", "wavs", "clips", "sounds", "recordings", "audio_files", "data")
 """Where the files may lie, seen from the table's folder, if it does not say."""
@@ -141,6 +142,8 @@ def _regular(folder: str) -> frozenset[str]:
 
 def _reason(path: str) -> str | None:
     """Why a path is no file to be read; empty if it is not there, None if nothing is wrong."""
+    if is_address(path):
+        return None if exists(path) else ""
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116
     except FileNotFoundError:

@@ -5,11 +5,17 @@ import itertools
 import json
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
+from earmark.config import ConfigError
+from earmark.data.packs.contents import contents, is_pack
+from earmark.data.packs.index import INDEX, inside
+from earmark.data.packs.parquet import is_plain
+from earmark.data.tables.columns import names_of, plain
 from earmark.data.tables.errors import Mistakes
 from earmark.data.tables.rows import read_csv, read_lines
+from earmark.storage import exists, is_address, is_folder
 
 _FORMATS = "give a table as CSV, TSV, JSON lines, JSON or Parquet"
 _SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".numbers")
@@ -54,6 +60,8 @@ def open_sheet(table: Path, mistakes: Mistakes) -> Sheet:
     Raises:
         TableError: the file is missing, is of another kind, is empty, or has no header.
     """
+    if is_pack(table):
+        return _pack(table, mistakes)
     head = _head(table, mistakes)
     if head.startswith(b"PAR1"):
         return _parquet(table, mistakes)
@@ -66,6 +74,39 @@ def open_sheet(table: Path, mistakes: Mistakes) -> Sheet:
     if header is None:
         mistakes.stop("the file holds blank lines only; write a header and a row for each clip")
     return Sheet(tuple(header[1]), rows)
+
+
+def folder_of(table: Path) -> Path:
+    """What the names of files in a table are relative to: its folder; a pack is such a folder itself."""
+    there = is_folder(table) or (is_address(table) and exists(inside(table, INDEX)))
+    return table if there else table.parent
+
+
+def _pack(pack: Path, mistakes: Mistakes) -> Sheet:
+    """The clips of a pack; those of one recording, by its name, stay together where no group is said."""
+    mistakes.unit = "row"
+    try:
+        found = contents(pack)
+    except ConfigError as error:
+        mistakes.stop(str(error))
+    taken = {plain(name) for role in ("path", "start", "end", "duration", "row") for name in names_of(role)}
+    kept = [
+        (place, name)
+        for place, name in enumerate(found.fields)
+        if plain(name) not in (*taken, "offset", "group")
+    ]
+    group = found.fields.index("group") if "group" in found.fields else None
+
+    def rows() -> Iterator[tuple[int, Sequence[Any]]]:
+        try:
+            for number, one in enumerate(found.clips, start=1):
+                own = (None if group is None else one.said[group]) or one.name or None
+                shard = PurePosixPath(one.shard).name
+                yield number, (shard, one.row, own, *(one.said[place] for place, _ in kept))
+        except ConfigError as error:
+            mistakes.stop(str(error))
+
+    return Sheet(("path", "row", "group", *(name for _, name in kept)), rows())
 
 
 def _head(table: Path, mistakes: Mistakes) -> bytes:
@@ -210,16 +251,8 @@ def _parquet(table: Path, mistakes: Mistakes) -> Sheet:
         schema = file.schema_arrow
     except Exception as error:  # Arrow has many of its own for damaged files
         mistakes.stop(f"is a damaged Parquet file: {error}")
-    names = [field.name for field in schema if _is_plain(field.type)]
+    names = [field.name for field in schema if is_plain(field.type)]
     return Sheet(tuple(names), _parquet_rows(file, names, mistakes))
-
-
-def _is_plain(kind: Any) -> bool:
-    """Whether cells of an Arrow type can be names or numbers: no sounds, no arrays of features."""
-    text = str(kind)
-    return not text.startswith(("struct", "binary", "large_binary", "fixed_size", "map")) and not (
-        "list" in text and any(number in text for number in ("float", "double", "struct", "binary"))
-    )
 
 
 def _parquet_rows(file: Any, names: list[str], mistakes: Mistakes) -> Iterator[tuple[int, Sequence[Any]]]:

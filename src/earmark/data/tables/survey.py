@@ -20,6 +20,7 @@ from earmark.data.tables.files import (
     same_files,
 )
 from earmark.data.tables.placed import Placement, Reading, TableClip, place
+from earmark.data.tables.sheets import folder_of
 from earmark.data.tables.sides import note_groups, note_leaks, note_unlearnt
 
 
@@ -79,12 +80,12 @@ def survey(table: Path, wanted: Wanted, mistakes: Mistakes) -> Survey:
     """
     entries = read_entries(table, wanted.columns, mistakes)
     by, notes = _deciding(entries, wanted), list[str]()
-    audio, paths, missing = _found(table.parent, entries, wanted, mistakes)
+    audio, paths, missing = _found(folder_of(table), entries, wanted, mistakes)
     entries.merge_files(same_files(paths))
     reading = Reading(wanted.separator, wanted.exclusive, wanted.names, wanted.allow_unlabelled, by)
     placement = place(entries, reading, mistakes)
     clips = [clip for clip in placement.clips if clip.file not in missing] if missing else placement.clips
-    clips = _within(clips, entries.files, paths, mistakes)
+    clips = within_files(clips, entries.files, paths, mistakes)
     if by == "dealt":
         clips = _dealt(clips, entries.files, notes)
     else:
@@ -143,10 +144,17 @@ def _found(
     return audio, paths, missing
 
 
-def _within(
+def within_files(
     clips: list[TableClip], files: Sequence[str], paths: Sequence[str], mistakes: Mistakes
 ) -> list[TableClip]:
-    """Clips that end within their files; those that end a rounding later end with the file."""
+    """Clips that end within their files; those that end a rounding later end with the file.
+
+    Args:
+        clips: of a table.
+        files: names as they stand in the table, by the clips' index.
+        paths: whole names.
+        mistakes: where clips that begin or end beyond their files are noted.
+    """
     cut = {clip.file: paths[clip.file] for clip in clips if clip.start > 0 or clip.end < math.inf}
     if not cut:
         return clips

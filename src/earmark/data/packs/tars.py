@@ -9,13 +9,18 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from earmark.audio import AudioError
 from earmark.config import ConfigError
+from earmark.data.packs.rows import Encoded, Row, fields_of
+from earmark.storage import opened_file
 
 MAX_BYTES = 1 << 30
 """Of one file in a shard."""
+ZEROS = 1024
+"""Bytes at the end of a tar file."""
 SOUNDS = {
     *("aac", "aif", "aiff", "au", "caf", "flac", "m4a", "mp3", "mp4"),
     *("oga", "ogg", "opus", "sound", "w64", "wav", "webm"),
@@ -112,7 +117,7 @@ def read_member(path: Path, row: int) -> bytes:
         AudioError: the shard is missing, truncated or altered, or no clip begins there.
     """
     try:
-        with path.open("rb") as file:
+        with opened_file(path) as file:
             file.seek(row)
             member = next(members(file), None)
     except (OSError, ShardError) as error:
@@ -122,7 +127,7 @@ def read_member(path: Path, row: int) -> bytes:
     return member.data
 
 
-def labels_of(member: Member, path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def labels_of(member: Member, path: str | Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The labels of a clip, and those that are unknown.
 
     Raises:
@@ -140,3 +145,50 @@ def labels_of(member: Member, path: Path) -> tuple[tuple[str, ...], tuple[str, .
 
 def _are_names(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) for name in cast(list[Any], value))
+
+
+class TarShard:
+    """A shard that is being written; the same rows are the same bytes.
+
+    Args:
+        file: where to; it is not closed.
+        first: the number of the first row in the pack, as members are named by numbers.
+        fields: what is kept of each row beside its sound.
+
+    Attributes:
+        rows: where each clip begins.
+    """
+
+    ENDING = ".tar"
+
+    def __init__(self, file: BinaryIO, first: int, fields: tuple[str, ...]) -> None:
+        self.rows: list[int] = []
+        self._file, self._number, self._fields = file, first, fields
+
+    def __enter__(self) -> "TarShard":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._file.write(bytes(ZEROS))
+
+    def add(self, row: Row, sound: Encoded) -> None:
+        """Write the files of a clip, in the order of their names."""
+        said = fields_of(row, sound)
+        about = {"name": row.name} | {name: said[name] for name in self._fields if said[name] is not None}
+        about = {"labels": []} | about | {"seconds": sound.seconds, "crc32": zlib.crc32(sound.data)}
+        key = f"{self._number:09d}"
+        both = {
+            f"{key}.{sound.ending}": sound.data,
+            f"{key}.json": json.dumps(about, ensure_ascii=False).encode(),
+        }
+        self.rows.append(self._file.tell())
+        self._number += 1
+        for name in sorted(both):
+            entry = tarfile.TarInfo(name)  # of no time and no owner
+            entry.size = len(both[name])
+            self._file.write(entry.tobuf(tarfile.USTAR_FORMAT))
+            self._file.write(both[name])
+            self._file.write(bytes(-entry.size % 512))

@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +15,7 @@ from jaxtyping import Bool
 from earmark.audio import AudioError
 from earmark.config import ConfigError
 from earmark.data.clips import Clip
+from earmark.storage import is_address, opened_file
 
 SUFFIXES = (".hdf", ".hdf5", ".h5")
 ROWS_AT_ONCE = 65536
@@ -82,6 +83,32 @@ def _decoded(
     return bits[:, :n_classes], np.ones((len(bits), n_classes), dtype=bool)
 
 
+def read_names(path: Path) -> list[str]:
+    """What the clips of a pack are called, in its order; by their numbers where it does not say.
+
+    Raises:
+        ConfigError: it is no such pack; or h5py is missing.
+    """
+    with _opened(path) as file:
+        rows = _dataset(file, path, "mp3").shape[0]
+        if file.get("audio_name", getlink=True) is None:
+            return [f"{index:09d}.mp3" for index in range(rows)]
+        told = _dataset(file, path, "audio_name")[:]
+        names = [name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in told]
+    return [*names, *(f"{index:09d}.mp3" for index in range(len(names), rows))][:rows]
+
+
+def target_shape(path: Path) -> tuple[int, str]:
+    """How many columns the targets of a pack have, and their type: what tells corpora apart.
+
+    Raises:
+        ConfigError: it is no such pack; or h5py is missing.
+    """
+    with _opened(path) as file:
+        targets = _dataset(file, path, "target")
+        return targets.shape[-1], str(targets.dtype)
+
+
 def read_row(path: Path, row: int) -> bytes:
     """The bytes of one clip, an MP3 file.
 
@@ -93,7 +120,7 @@ def read_row(path: Path, row: int) -> bytes:
     """
     _library()
     try:
-        sounds = _kept_open(path, os.getpid())
+        sounds, _ = _kept_open(path, os.getpid())
         rows = sounds.shape[0]
         data = sounds[row] if 0 <= row < rows else None
     except (OSError, ValueError, KeyError, RuntimeError) as error:  # what h5py raises for damaged files
@@ -108,27 +135,28 @@ def read_row(path: Path, row: int) -> bytes:
 @lru_cache(maxsize=64)
 def _kept_open(
     path: Path, process: int
-) -> Any:  # the process is part of the key: handles do not survive a fork
-    return _dataset(_open(path), path, "mp3")
+) -> tuple[Any, ExitStack]:  # the process is part of the key: handles do not survive a fork
+    held = ExitStack()
+    return _dataset(_open(path, held), path, "mp3"), held
 
 
 @contextmanager
 def _opened(path: Path) -> Generator[Any, None, None]:
-    file = _open(path)
-    try:
-        yield file
-    except (OSError, KeyError, RuntimeError) as error:
-        raise ConfigError(f"{path}: cannot be read as a pack of clips ({error})") from None
-    finally:
-        file.close()
+    with ExitStack() as held:
+        try:
+            yield _open(path, held)
+        except (OSError, KeyError, RuntimeError) as error:
+            raise ConfigError(f"{path}: cannot be read as a pack of clips ({error})") from None
 
 
-def _open(path: Path) -> Any:
+def _open(path: Path, held: ExitStack) -> Any:
     h5py = _library()
     try:
+        if is_address(path):
+            return held.enter_context(h5py.File(held.enter_context(opened_file(path)), "r"))
         if not stat.S_ISREG(path.stat().st_mode):
             raise ConfigError(f"{path} is no regular file; give a pack of clips")
-        return h5py.File(path, "r")
+        return held.enter_context(h5py.File(path, "r"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be opened as an HDF5 pack of clips ({error})") from None
 

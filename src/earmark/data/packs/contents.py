@@ -1,0 +1,212 @@
+"""What is in a pack, whoever wrote it: a name, a place and what is said of each clip, without its sound."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from earmark.audio import displayable
+from earmark.config import ConfigError
+from earmark.data.class_folders import is_sound
+from earmark.data.clips import Clip
+from earmark.data.fsd50k import FSD50K
+from earmark.data.packs.hdf5 import SUFFIXES, read_names, read_pack, target_shape
+from earmark.data.packs.index import INDEX, PACKED, inside, read_beside, read_index, shards_of
+from earmark.data.packs.parquet import batches, class_names, is_plain, opened, sound_column
+from earmark.data.packs.tars import ShardError, labels_of, members
+from earmark.labels import OPENMIC, audioset_labels
+from earmark.storage import address, exists, is_address, is_folder, listed, opened_file
+
+BUFFER = 1 << 20
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
+"""Beside shards of others, a file with such an ending says more of them than they do."""
+
+
+class Listed(NamedTuple):
+    """A clip in a pack.
+
+    Attributes:
+        shard: the file that it is in, a path or an address.
+        row: its place there, as `Clip.row` has it.
+        name: what it is called; empty where the pack does not say.
+        said: what is said of it, in the order of `Contents.fields`.
+    """
+
+    shard: str
+    row: int
+    name: str
+    said: tuple[Any, ...]
+
+
+class Contents(NamedTuple):
+    """The clips of a pack.
+
+    Attributes:
+        fields: what is said of each.
+        clips: one by one, in the order of the pack.
+    """
+
+    fields: tuple[str, ...]
+    clips: Iterator[Listed]
+
+
+def contents(place: str | Path) -> Contents:
+    """Look into a pack.
+
+    Args:
+        place: a folder of shards as `earmark pack`, WebDataset or the hub have them, one such file, or a
+            HDF5 file of PaSST's; a path or an address.
+
+    Raises:
+        ConfigError: it is none, or damaged; also while `clips` is iterated.
+    """
+    folder = address(place)
+    index = None if folder.lower().endswith(PACKED) else read_index(folder)
+    shards = shards_of(folder, index)
+    fields = index.fields if index is not None else _fields(shards[0])
+    return Contents(fields, itertools.chain.from_iterable(_clips(shard, fields) for shard in shards))
+
+
+def clips_of(place: str | Path) -> list[tuple[str, Clip]]:
+    """The clips of a pack with their names, to be heard and not learned from: they have no labels.
+
+    Args:
+        place: as `contents` takes it.
+
+    Raises:
+        ConfigError: as `contents`.
+    """
+    return [
+        (
+            found.name or f"{PurePosixPath(found.shard).name}, row {found.row}",
+            Clip(Path(found.shard), (), row=found.row),
+        )
+        for found in contents(place).clips
+    ]
+
+
+def is_pack(place: str | Path) -> bool:
+    """Whether this is a pack: a folder of shards and no single sounds, or a file of many; or its address.
+
+    Example:
+        >>> is_pack("recordings/dog.wav")
+        False
+    """
+    folder = address(place)
+    if folder.lower().endswith(PACKED):
+        return not folder.lower().endswith(".parquet") or _has_sounds(folder)
+    try:
+        if exists(inside(folder, INDEX)):
+            return True
+        found = _files(folder)
+    except OSError:
+        return False
+    if any(path.lower().endswith(TABLES) or is_sound(path) for path in found):
+        return False
+    tables = (path for path in found if path.lower().endswith(".parquet"))
+    return any(path.lower().endswith(".tar") for path in found) or any(map(_has_sounds, tables))
+
+
+def _files(folder: str) -> list[str]:
+    """The files directly in a folder; nothing where there is no folder."""
+    if is_address(folder):
+        return [entry.path for entry in listed(folder)]
+    if not is_folder(folder):
+        return []
+    with os.scandir(folder) as entries:
+        return [entry.path for entry in entries]
+
+
+def _has_sounds(path: str) -> bool:
+    try:
+        with opened(path) as file:
+            return sound_column(file.schema_arrow) is not None
+    except ConfigError:
+        return False
+
+
+def _fields(shard: str) -> tuple[str, ...]:
+    """What is said of the clips of a shard that has no index."""
+    if shard.lower().endswith(".tar"):
+        return ("labels", "unknown")
+    if shard.lower().endswith(SUFFIXES):
+        return ("labels", "unknown") if _label_names(Path(shard)) else ()
+    with opened(shard) as file:
+        return tuple(field.name for field in file.schema_arrow if is_plain(field.type))
+
+
+def _clips(shard: str, fields: tuple[str, ...]) -> Iterator[Listed]:
+    if shard.lower().endswith(SUFFIXES):
+        return _of_hdf5(shard, fields)
+    return (_of_tar if shard.lower().endswith(".tar") else _of_parquet)(shard, fields)
+
+
+def _of_parquet(shard: str, fields: tuple[str, ...]) -> Iterator[Listed]:
+    with opened(shard) as file:
+        sounds, known = sound_column(file.schema_arrow), class_names(file.schema_arrow)
+        if sounds is None or not set(fields) <= set(file.schema_arrow.names):
+            raise ConfigError(f"{displayable(shard)} has other columns than its pack; pack again")
+        rows = file.metadata.num_rows
+    called = f"{sounds.name}.path"
+    columns = [called] * sounds.has_paths + list(fields)
+    row = 0
+    for batch in batches(shard, columns) if columns else [{}]:
+        names = [(one or {}).get("path") or "" for one in batch[sounds.name]] if sounds.has_paths else None
+        said = [_named(batch[field], known.get(field)) for field in fields]
+        count = len(names) if names is not None else len(said[0]) if said else rows
+        for index in range(count):
+            yield Listed(shard, row, names[index] if names else "", tuple(cells[index] for cells in said))
+            row += 1
+
+
+def _named(cells: list[Any], names: list[str] | None) -> list[Any]:
+    """Numbers of classes as their names."""
+    if names is None:
+        return cells
+    return [names[cell] if isinstance(cell, int) and 0 <= cell < len(names) else cell for cell in cells]
+
+
+def _of_tar(shard: str, fields: tuple[str, ...]) -> Iterator[Listed]:
+    folder, _, name = shard.rpartition("/")
+    known = read_beside(folder or ".", name)
+    if known is not None:
+        try:
+            for row, called, *said in known["listed"]:
+                yield Listed(
+                    shard,
+                    row,
+                    called,
+                    tuple(dict(zip(known["fields"], said, strict=True))[f] for f in fields),
+                )
+        except (KeyError, TypeError, ValueError):
+            raise ConfigError(f"what lies beside {displayable(shard)} is damaged; pack again") from None
+        return
+    try:
+        with opened_file(shard) as file:
+            for member in members(file, sounds=False):
+                labels, unknown = labels_of(member, shard)
+                about = member.about | {"labels": labels, "unknown": unknown}
+                yield Listed(
+                    shard, member.row, str(about.get("name", "")), tuple(about.get(f) for f in fields)
+                )
+    except (ShardError, OSError) as error:
+        raise ConfigError(f"{displayable(shard)} cannot be read as a shard: {error}") from None
+
+
+def _of_hdf5(shard: str, fields: tuple[str, ...]) -> Iterator[Listed]:
+    path = Path(shard)
+    names = read_names(path)
+    if not fields:
+        yield from (Listed(shard, row, name, ()) for row, name in enumerate(names))
+        return
+    clips = read_pack(path, _label_names(path))
+    for name, clip in zip(names, clips, strict=True):
+        yield Listed(shard, clip.row or 0, name, (clip.labels, clip.unknown))
+
+
+def _label_names(path: Path) -> tuple[str, ...]:
+    """The labels of a pack of PaSST's, by the form of its targets; none where no known corpus has that."""
+    width, kind = target_shape(path)
+    known = {(66, "uint8"): audioset_labels().names, (25, "uint8"): FSD50K().labels.names}
+    return (known | {(2 * len(OPENMIC), "float32"): OPENMIC}).get((width, kind), ())

@@ -1,0 +1,119 @@
+"""What is packed: a clip, its name, and where it belongs; and what of it is written."""
+
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field, model_validator
+
+from earmark.config import Frozen
+from earmark.data.clips import Clip
+
+OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
+"""Hz; Opus knows no others."""
+FIELDS = ("labels", "unknown", "split", "fold", "group", "source_start", "source_end", "encoded")
+"""What is kept of a row beside its sound; those that no row of a pack has are left out."""
+
+
+class Row(NamedTuple):
+    """A clip that shall be packed.
+
+    Attributes:
+        name: what it is called: a path from the folder that holds them all.
+        clip: where its sound is, and what is heard.
+        split: `train`, `validation` or `test`, if it says.
+        fold: the fold that holds it out, if it says.
+        group: what it must stay together with; empty for nothing else.
+    """
+
+    name: str
+    clip: Clip
+    split: str | None = None
+    fold: int | None = None
+    group: str = ""
+
+
+class Encoded(NamedTuple):
+    """The sound of a row as the bytes of a file.
+
+    Attributes:
+        data: the bytes.
+        ending: how the name of such a file ends.
+        seconds: its length; None where its header does not say.
+        anew: it was encoded here, and is not what its source holds.
+        loud: it is louder than full scale, and so kept as 32-bit float.
+    """
+
+    data: bytes
+    ending: str
+    seconds: float | None
+    anew: bool = False
+    loud: bool = False
+
+
+class Packing(Frozen):
+    """How a pack is written.
+
+    Attributes:
+        to: Parquet shards, in which any row can be read by itself, or WebDataset's tar files.
+        encode: the bytes of the files as they are; or decoded to mono and encoded anew: `flac` (without
+            loss), `opus` (64 kbit/s or so), `int16` (wav of 16 bits).
+        rate: Hz of what is encoded anew; None for that of each file.  Opus takes 8, 12, 16, 24 or 48 kHz;
+            with None each file goes to the next of these.
+        shard_mb: megabytes of the files that go into a shard; a larger file has one of its own.
+
+    Example:
+        >>> Packing(encode="opus", rate=44100)
+        Traceback (most recent call last):
+        earmark.config.ConfigError: Packing: Opus has no rate of 44100 Hz; give 8000, 12000, 16000, 24000 ...
+    """
+
+    to: Literal["parquet", "webdataset"] = "parquet"
+    encode: Literal["as-is", "flac", "opus", "int16"] = "as-is"
+    rate: int | None = Field(default=None, ge=1000, le=192_000)
+    shard_mb: float = Field(default=500.0, gt=0, le=100_000)
+
+    @model_validator(mode="after")
+    def _check_rate(self) -> "Packing":
+        if self.rate is not None and self.encode == "as-is":
+            raise ValueError(
+                f"a rate of {self.rate} Hz needs sounds that are encoded anew; "
+                "give --encode flac, opus or int16"
+            )
+        if self.encode == "opus" and self.rate not in (None, *OPUS_RATES):
+            rates = ", ".join(map(str, OPUS_RATES[:-1]))
+            raise ValueError(f"Opus has no rate of {self.rate} Hz; give {rates} or {OPUS_RATES[-1]}")
+        return self
+
+
+def fields_of(row: Row, sound: Encoded) -> dict[str, Any]:
+    """What is kept of a row beside its sound; None and empty lists for what it does not say.
+
+    Example:
+        >>> from pathlib import Path
+        >>> row = Row("dog.wav", Clip(Path("dog.wav"), ("Dog",)), fold=2)
+        >>> [(name, said) for name, said in fields_of(row, Encoded(b"", "wav", 1.0)).items() if said]
+        [('labels', ['Dog']), ('fold', 2)]
+    """
+    clip = row.clip
+    cut = clip.start > 0 or clip.end is not None
+    return {
+        "labels": list(clip.labels),
+        "unknown": list(clip.unknown),
+        "split": row.split,
+        "fold": row.fold,
+        "group": row.group or None,
+        "source_start": clip.start if cut else None,
+        "source_end": clip.end,
+        "encoded": sound.ending if sound.anew else None,
+    }
+
+
+def fields_used(rows: list[Row], packing: Packing) -> tuple[str, ...]:
+    """The fields that some row has, so that all shards of a pack have the same columns."""
+    used = {"labels"} if any(row.clip.labels or row.clip.unknown for row in rows) else set[str]()
+    used |= {"unknown"} if any(row.clip.unknown for row in rows) else set()
+    used |= {name for name in ("split", "fold") if any(getattr(row, name) is not None for row in rows)}
+    used |= {"group"} if any(row.group for row in rows) else set()
+    cut = any(row.clip.start > 0 or row.clip.end is not None for row in rows)
+    used |= {"source_start", "source_end"} if cut else set()
+    used |= {"encoded"} if cut or packing.encode != "as-is" else set()
+    return tuple(name for name in FIELDS if name in used)
