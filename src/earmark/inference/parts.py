@@ -48,12 +48,15 @@ def part_name(number: int) -> str:
 
 
 def names_of_parts(folder: str | os.PathLike[str]) -> set[str]:
-    """The parts that are there already.
+    """The parts that are there already; none where there is no folder, which elsewhere is an empty one.
 
     Raises:
         OSError: the folder cannot be listed.
     """
-    found = (entry.path.rpartition("/")[2] for entry in listed(folder, ".parquet"))
+    try:
+        found = [entry.path.rpartition("/")[2] for entry in listed(folder, ".parquet")]
+    except FileNotFoundError:
+        return set()
     return {name for name in found if name.startswith("part-")}
 
 
