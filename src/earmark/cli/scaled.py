@@ -10,7 +10,7 @@ from earmark.cli.words import Stopped, tell
 from earmark.config import ConfigError
 from earmark.inference.formats import check
 from earmark.inference.journal import OutputError
-from earmark.inference.parts import measured, part_name, write_index
+from earmark.inference.parts import measured, names_of_parts, part_name, write_index
 from earmark.scaling.engine import hear_blocks
 from earmark.scaling.plan import Plan, found_plan, make_plan, missing
 from earmark.scaling.work import Work
@@ -78,7 +78,9 @@ def _run_scaled(batch: Batch, folder: str, address: str | None) -> int:
                 for line in done.told:
                     watch.tell(line)
         except (KeyboardInterrupt, Stopped, OutputError):
-            kept = f"{len(parts)} of {len(plan.blocks)} parts are kept in {displayable(folder)}"
+            kept = (
+                f"{len(names_of_parts(folder))} of {len(plan.blocks)} parts are kept in {displayable(folder)}"
+            )
             tell(f"stopped; {kept}; the same command with --resume goes on")
             raise
         write_index(folder, [parts[name] for name in sorted(parts)])
