@@ -78,10 +78,8 @@ def _run_scaled(batch: Batch, folder: str, address: str | None) -> int:
                 for line in done.told:
                     watch.tell(line)
         except (KeyboardInterrupt, Stopped, OutputError):
-            kept = (
-                f"{len(names_of_parts(folder))} of {len(plan.blocks)} parts are kept in {displayable(folder)}"
-            )
-            tell(f"stopped; {kept}; the same command with --resume goes on")
+            kept = f"{len(names_of_parts(folder))} of {len(plan.blocks)} parts are kept"
+            tell(f"stopped; {kept} in {displayable(folder)}; the same command with --resume goes on")
             raise
         write_index(folder, [parts[name] for name in sorted(parts)])
     return 1 if any(part.failed for part in parts.values()) else 0
