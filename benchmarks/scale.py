@@ -4,11 +4,11 @@
         [--work FOLDER]
 
 Clips of one second at 16 kHz are cut from the recordings in FOLDER and mixed two by two.  The built-in model
-embeds them by `earmark embed`: here, by `--engine ray`, and by `--engine ray` while processes die by SIGKILL at
-random moments: workers; one of two nodes, which another one replaces; the driver, which goes on with
-`--resume`.  Each time the rows are compared with those of the run on one machine.  (Decoders are left alone: by
-design, what a decoder dies of is told as an error of the file that it had.)  With --work, what is there of clips
-and of the run here is taken, and everything stays.
+embeds them by `earmark embed`: here, by `--engine ray`, and by `--engine ray` while processes die by SIGKILL
+at random moments: workers; one of two nodes, which another one replaces; the driver, which goes on with
+`--resume`.  Each time the rows are compared with those of the run on one machine.  (Decoders are left alone:
+by design, what a decoder dies of is told as an error of the file that it had.)  With --work, what is there of
+clips and of the run here is taken, and everything stays.
 """
 
 import argparse

@@ -7,11 +7,12 @@ import socket
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from earmark.audio.process import DecoderError
 from earmark.config import ConfigError
-from earmark.inference.journal import OutputError
+from earmark.inference.journal import OutputError, failure
 from earmark.scaling.plan import Block
 from earmark.scaling.work import Done, Hands, Work
 
@@ -87,6 +88,7 @@ class Actor:
             self._hands = Hands(work)
         except (ConfigError, CheckpointError, DecoderError, OSError) as error:
             self._trouble = str(error)
+        self._folder = Path(work.folder)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
         """Do one block."""
@@ -94,8 +96,10 @@ class Actor:
             return _answer(trouble=self._trouble)
         try:
             return _answer(done=self._hands.do(Block(*batch["block"][0].tolist())).to_json())
-        except (OSError, OutputError) as error:
+        except OutputError as error:
             return _answer(trouble=str(error), at_writing=True)
+        except OSError as error:
+            return _answer(trouble=str(failure(self._folder, error)), at_writing=True)
 
 
 def _answer(done: str = "", trouble: str = "", at_writing: bool = False) -> dict[str, list[Any]]:
