@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earmark.config import ConfigError
-from earmark.data.clips import Clip
 from earmark.inference.parts import part_name, within
-from earmark.inference.sources import Item
+from earmark.inference.sources import Item, Part
 from earmark.scaling import plan as planning
 from earmark.scaling.plan import Block, found_plan, items_of, make_plan, missing
 
@@ -21,13 +20,7 @@ SETTINGS = {"verb": "embed", "model": "builtin", "layer": None, "paths": "sounds
 NAMES = st.text("a/é\n \U0001f415", min_size=1, max_size=6)
 PLACES = NAMES.map(lambda name: f"/sounds/{name.replace('/', '')}x")
 STRETCHES = st.builds(
-    Clip,
-    path=PLACES.map(Path),
-    labels=st.just(()),
-    start=st.floats(0, 9),
-    end=st.none() | st.floats(10, 20),
-    unknown=st.just(()),
-    row=st.none() | st.integers(0, 99),
+    Part, PLACES, st.none() | st.integers(0, 99), st.floats(0, 9), st.none() | st.floats(10, 20)
 )
 ITEMS = st.lists(
     st.builds(Item, NAMES, PLACES | STRETCHES)
@@ -67,11 +60,10 @@ def test_many_items_make_blocks_of_the_largest_size_and_few_make_many_blocks(tmp
 
 def test_a_path_is_found_from_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    plan = make_plan("out", [Item("a.wav", "a.wav"), Item("b", Clip(Path("b.wav"), ()))], {}, 16)
+    plan = make_plan("out", [Item("a.wav", "a.wav"), Item("b", Part("b.wav", row=3))], {}, 16)
     [first, second] = items_of("out", plan.blocks[0])
     assert first == Item("a.wav", os.fspath(tmp_path / "a.wav"))
-    assert isinstance(second.source, Clip)
-    assert second.source.path == tmp_path / "b.wav"
+    assert second == Item("b", Part(os.fspath(tmp_path / "b.wav"), row=3))
 
 
 def test_only_blocks_without_a_part_are_missing(tmp_path: Path):

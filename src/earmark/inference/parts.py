@@ -13,7 +13,7 @@ INDEX = "index.json"
 """What stands last in the folder: it names all parts, in order."""
 
 
-class Part(NamedTuple):
+class PartFile(NamedTuple):
     """One file of the folder.
 
     Attributes:
@@ -31,7 +31,7 @@ def within(folder: str | os.PathLike[str], name: str) -> str:
     """The path or address of a file in a folder.
 
     Example:
-        >>> within("s3://bucket/vectors/", "index.json"), within(Path("vectors"), "index.json")
+        >>> within("s3://bucket/vectors/", "index.json"), within("vectors", "index.json")
         ('s3://bucket/vectors/index.json', 'vectors/index.json')
     """
     return f"{address(folder).rstrip('/')}/{name}"
@@ -60,7 +60,7 @@ def names_of_parts(folder: str | os.PathLike[str]) -> set[str]:
     return {name for name in found if name.startswith("part-")}
 
 
-def measured(folder: str | os.PathLike[str], name: str) -> Part:
+def measured(folder: str | os.PathLike[str], name: str) -> PartFile:
     """What is in a part, by what it says at its end; its rows are not read.
 
     Raises:
@@ -70,10 +70,10 @@ def measured(folder: str | os.PathLike[str], name: str) -> Part:
         column = file.schema_arrow.names.index("error")
         groups = [file.metadata.row_group(index) for index in range(file.metadata.num_row_groups)]
         heard = sum(group.column(column).statistics.null_count for group in groups)
-        return Part(name, file.metadata.num_rows, file.metadata.num_rows - heard)
+        return PartFile(name, file.metadata.num_rows, file.metadata.num_rows - heard)
 
 
-def write_index(folder: str | os.PathLike[str], parts: list[Part]) -> None:
+def write_index(folder: str | os.PathLike[str], parts: list[PartFile]) -> None:
     """Say that all parts are there.
 
     Raises:

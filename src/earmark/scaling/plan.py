@@ -10,10 +10,9 @@ from typing import Any, BinaryIO, NamedTuple
 
 from earmark.audio import displayable
 from earmark.config import ConfigError
-from earmark.data.clips import Clip
 from earmark.inference.journal import refuse_others
 from earmark.inference.parts import names_of_parts, part_name, within
-from earmark.inference.sources import Item
+from earmark.inference.sources import Item, Part
 from earmark.storage import committed, exists, is_address, opened_file, read_bytes
 
 PLAN, ITEMS = "plan.json", "items.jsonl"
@@ -141,8 +140,8 @@ def _source_told(item: Item) -> Any:
         return None
     if isinstance(source, str):
         return _anywhere(source)
-    if isinstance(source, Clip):
-        return [_anywhere(os.fspath(source.path)), source.start, source.end, source.row]
+    if isinstance(source, Part):
+        return source._replace(path=_anywhere(source.path))
     raise ConfigError(f"{item.name}: other processes cannot hear it; --engine ray takes files and addresses")
 
 
@@ -152,6 +151,5 @@ def _anywhere(path: str) -> str:
 
 def _item(name: str, told: Any, error: str | None) -> Item:
     if isinstance(told, list):
-        path, start, end, row = told
-        return Item(name, Clip(Path(path), (), start, end, row=row), error)
+        return Item(name, Part(*told), error)
     return Item(name, told, error)

@@ -12,7 +12,7 @@ from earmark.audio import AudioWarning
 from earmark.audio.pool import Pool
 from earmark.inference.journal import Journal, Record
 from earmark.inference.parquet import pyarrow
-from earmark.inference.parts import Part, measured, part_name, within
+from earmark.inference.parts import PartFile, measured, part_name, within
 from earmark.inference.settings import Run
 from earmark.inference.sources import Item
 from earmark.inference.tables import reason
@@ -60,7 +60,7 @@ class Done:
         told: sources that could not be heard, with the reason, and warnings of the others.
     """
 
-    part: Part
+    part: PartFile
     seconds: list[float] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
 
@@ -73,12 +73,12 @@ class Done:
         """Back from text.
 
         Example:
-            >>> done = Done(Part("part-000000.parquet", 2, 1), [0.5, 0.0], ["b.wav: the file is empty"])
+            >>> done = Done(PartFile("part-000000.parquet", 2, 1), [0.5, 0.0], ["b.wav: the file is empty"])
             >>> Done.from_json(done.to_json()) == done
             True
         """
         told = json.loads(text)
-        return Done(Part(*told["part"]), told["seconds"], told["told"])
+        return Done(PartFile(*told["part"]), told["seconds"], told["told"])
 
 
 class Hands:
@@ -105,7 +105,7 @@ class Hands:
             OSError: the plan cannot be read, or the part not be written.
         """
         work, name = self._work, part_name(block.number)
-        done = Done(Part(name, 0, 0))
+        done = Done(PartFile(name, 0, 0))
         with (
             warnings.catch_warnings(record=True) as said,
             tempfile.TemporaryDirectory() as scratch,
