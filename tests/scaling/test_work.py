@@ -178,3 +178,15 @@ def test_wrong_calls_are_answered_before_any_work(
     assert ended.value.code == 2
     assert sentence in capfd.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_stretches_of_a_table_are_heard_as_they_are_on_one_machine(tmp_path: Path, sounds: Path):
+    table = sounds / "clips.csv"
+    table.write_text("file,start,end\nsound005.wav,0.5,1\nsound005.wav,1.25,\nsound000.wav,,\n")
+    work, plan = begun(str(tmp_path / "parts"), table)
+    all_done(work, plan)
+    here = list(hear_vectors(1)(iter(Search([str(table)])), None))
+    there = list(arrays.read_parquet(tmp_path / "parts"))
+    assert [one.path.rpartition("/")[2] for one in there] == [one.path.rpartition("/")[2] for one in here]
+    assert [one.ends.tolist() for one in there] == [one.ends.tolist() for one in here]
+    assert "#t=" in there[0].path
