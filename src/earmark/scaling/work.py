@@ -47,7 +47,7 @@ class Work(NamedTuple):
     @property
     def decoders(self) -> int:
         """Decoder processes beside each model: one keeps up with a processor core, a card takes more."""
-        return self.run.decoders(many=True) if self.on_gpu or self.run.workers is not None else 1
+        return self.run.decoders(many=self.on_gpu)
 
 
 @dataclass
@@ -82,7 +82,7 @@ class Done:
 
 
 class Hands:
-    """One process at work: a model and decoders of its own, for as many blocks as come.
+    """One process at work: a model and decoders of its own, for as many blocks as come; they end with it.
 
     Raises:
         ConfigError: the model does not load.
@@ -121,8 +121,3 @@ class Hands:
         done.told += [str(one.message) for one in said if issubclass(one.category, AudioWarning)]
         done.part = measured(work.folder, name)
         return done
-
-    def close(self) -> None:
-        """End the decoders."""
-        if self._pool is not None:
-            self._pool.close()
