@@ -2,8 +2,8 @@
 
     python benchmarks/packing.py FOLDER [CLIPS]
 
-prints two tables of Markdown.  FOLDER is a table or a folder of sounds, such as ESC-50; CLIPS how many of them
-are encoded anew (all are packed as they are).  Processor seconds are those of all processes, their start
+prints two tables of Markdown.  FOLDER is a table or a folder of sounds, such as ESC-50; CLIPS how many of
+them are encoded anew (all are packed as they are).  Processor seconds are those of all processes, their start
 included.
 """
 
@@ -60,9 +60,8 @@ def main() -> None:
     some = rows[:: max(1, len(rows) // int(sys.argv[2] if sys.argv[2:] else 200))]
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        print(
-            "| clips | packed as | workers | clips/s | clips/s of processor | size |\n|---|---|---|---|---|---|"
-        )
+        print("| clips | packed as | workers | clips/s | clips/s of processor | size |")
+        print("|---|---|---|---|---|---|")
         for encode, chosen in (("as-is", rows), ("int16", some), ("flac", some), ("opus", some)):
             for workers in (1, 2):
                 packing = Packing(encode=encode, shard_mb=20 if encode == "as-is" else 2)
@@ -80,9 +79,7 @@ def main() -> None:
         for kind in ("as-is1", "tars"):
             places = [Place(str(clip.path), clip.row, 0, None) for _, clip in clips_of(scratch / kind)]
             found = read(lambda index, places=places: encoded(places[index]), len(places))
-            print(
-                "| {} | {:,.0f} | {:,.0f} |".format({"as-is1": "Parquet"}.get(kind, kind), *found), flush=True
-            )
+            print("| {} | {:,.0f} | {:,.0f} |".format("tars" if kind == "tars" else "Parquet", *found))
 
 
 if __name__ == "__main__":

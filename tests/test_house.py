@@ -20,7 +20,7 @@ COMMAND_LINE = SOURCE / "earmark" / "cli"
 LINES_OF_A_FILE = 300
 LINES_OF_A_FUNCTION = 50
 ARGUMENTS = 6
-FLAGS = 42
+FLAGS = 44
 LINES_OF_A_TWIN = 8
 
 LISTED: dict[str, dict[str, str]] = {

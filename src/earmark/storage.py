@@ -172,6 +172,23 @@ def found_below(folder: str) -> Iterator[str]:
         yield from sorted(str(system.unstrip_protocol(name)) for name in system.find(inner))
 
 
+def made_folder(path: Path) -> Path:
+    """A folder of this machine, made if it is not there.
+
+    Raises:
+        OSError: it cannot be made; or it is an address, where nothing can be changed bit by bit.
+
+    Example:
+        >>> made_folder(Path("s3://bucket/run"))
+        Traceback (most recent call last):
+        OSError: s3://bucket/run is an address; give a folder of this machine, and copy it there
+    """
+    if is_address(path):
+        raise OSError(f"{address(path)} is an address; give a folder of this machine, and copy it there")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 @contextmanager
 def committed(path: str | os.PathLike[str]) -> Generator[BinaryIO, None, None]:
     """Open a file for writing that appears whole or not at all.

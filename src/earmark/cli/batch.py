@@ -164,14 +164,15 @@ def _hearing(
                 yield result
 
         yield heard, ready.misfit
-        skipped = batch.search.skipped
-        if skipped:
-            what = (
-                "1 file in folders is no audio and was"
-                if skipped == 1
-                else f"{skipped} files in folders are no audio and were"
-            )
-            watch.tell(f"{what} passed over")
+        tell_skipped(watch, batch.search)
+
+
+def tell_skipped(watch: Watch, search: Search) -> None:
+    """Say how many files were passed over, if any were."""
+    if search.skipped == 1:
+        watch.tell("1 file in folders is no audio and was passed over")
+    elif search.skipped:
+        watch.tell(f"{search.skipped} files in folders are no audio and were passed over")
 
 
 def share_cores(threads: int) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from earmark.cli.words import Assignments, Stopped, set_threads, tell
+from earmark.storage import made_folder
 
 if TYPE_CHECKING:
     from earmark.evaluation.predictions import Predictions
@@ -194,7 +195,7 @@ def _trained(recipe: Any, data: Path, folder: Path, device: str) -> Any:
                 f"{folder} holds a finished run of another recipe; give another --out, or remove that folder"
             )
         return load(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    made_folder(folder.parent)
     try:
         return train(recipe, data, folder, Settings(resume=folder.exists(), device=device, cache="auto"))
     except StoppedError as stopped:

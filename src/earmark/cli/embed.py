@@ -25,6 +25,8 @@ def embed(
     workers: int | None = None,
     resume: Annotated[bool, Parameter(negative="")] = False,
     on_truncated: Literal["error", "keep"] = "error",
+    engine: Literal["here", "ray"] = "here",
+    address: str | None = None,
 ) -> int:
     """Turn recordings into vectors.
 
@@ -49,8 +51,12 @@ def embed(
         workers: decoder processes; 0 decodes in this one.
         resume: go on with what a stopped run with this --out left; or add to a finished .parquet.
         on_truncated: refuse files that are cut off (error), or hear what is there (keep).
+        engine: this process (here), or many on all machines of a Ray cluster (ray), which write a folder of
+            .parquet parts.
+        address: of the cluster; a Ray of its own on this machine if not given.
     """
-    from earmark.cli.batch import Batch, Ready, run_batch, share_cores
+    from earmark.cli.batch import Batch, Ready, share_cores
+    from earmark.cli.scaled import run_by
     from earmark.inference import formats
     from earmark.inference.digest import weights_digest
     from earmark.inference.settings import EmbedSettings, Run, as_layer
@@ -81,11 +87,13 @@ def embed(
             misfit=lambda record: formats.misfit_of_embeddings(record, asked, give.dim, give.spacing or 0.0),
         )
 
-    return run_batch(
+    return run_by(
+        engine,
+        address,
         Batch(
             search=Search(paths),
             run=run,
-            form=formats.choose(out, None, formats.EMBED_SUFFIXES),
+            form=formats.choose(out, "parquet" if engine == "ray" else None, formats.EMBED_SUFFIXES),
             out=out,
             resume=resume,
             settings=settings,
@@ -93,5 +101,5 @@ def embed(
             record=formats.of_embeddings,
             write=partial(formats.write_embeddings, about=settings),
             earlier=partial(formats.read_embeddings, about=settings),
-        )
+        ),
     )

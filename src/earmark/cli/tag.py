@@ -38,6 +38,8 @@ def tag(
     workers: int | None = None,
     resume: Annotated[bool, Flag] = False,
     on_truncated: Literal["error", "keep"] = "error",
+    engine: Literal["here", "ray"] = "here",
+    address: str | None = None,
 ) -> int:
     """Say what is heard in recordings.
 
@@ -67,8 +69,12 @@ def tag(
         workers: decoder processes; 0 decodes in this one.
         resume: go on with what a stopped run with this --out left; or add to a finished .jsonl or .parquet.
         on_truncated: refuse files that are cut off (error), or hear what is there (keep).
+        engine: this process (here), or many on all machines of a Ray cluster (ray), which write a folder of
+            .parquet parts.
+        address: of the cluster; a Ray of its own on this machine if not given.
     """
-    from earmark.cli.batch import Batch, run_batch
+    from earmark.cli.batch import Batch
+    from earmark.cli.scaled import run_by
     from earmark.config import ConfigError
     from earmark.inference import event_tables, formats
     from earmark.inference.digest import weights_digest
@@ -85,6 +91,7 @@ def tag(
         raise ConfigError("--set is for the rules of events; add --events, or leave it out")
     if form == "raven" and not events:
         raise ConfigError("a table for Raven is of events; add --events, or take --format audacity")
+    form = "parquet" if engine == "ray" and form is None else form
     named = formats.choose(out, form, event_tables.SUFFIXES if events else formats.TAG_SUFFIXES)
     if events:
         event_tables.pieces(named, single=False)  # refuses other formats, before any work
@@ -95,7 +102,9 @@ def tag(
     verb: dict[str, Any] = {"verb": "tag --events" if events else "tag", "precision": precision}
     if out is not None:
         verb["model_digest"] = weights_digest(model)
-    return run_batch(
+    return run_by(
+        engine,
+        address,
         Batch(
             search=Search(paths),
             run=run,
@@ -108,28 +117,28 @@ def tag(
             write=event_tables.write_events if events else formats.write_tags,
             earlier=event_tables.read_events if events else formats.read_tags,
             pieces=event_tables.pieces if events else formats.pieces,
-        )
+        ),
     )
 
 
 def _ear(model: str, device: str, precision: Precision, threads: int) -> "Ear":
-    from earmark.inference.onnx_ear import open_onnx
+    from earmark.config import ConfigError
+    from earmark.inference.onnx_ear import open_onnx, stand_in
     from earmark.onnx_file import is_onnx
 
-    if not is_onnx(model):
-        from earmark.cli.batch import share_cores
-        from earmark.inference.tagging import ready_to_tag
-
-        share_cores(threads)
-        return ready_to_tag(model, device, precision)
-    if precision != "fp32":
-        from earmark.config import ConfigError
-
+    if is_onnx(model) and precision != "fp32":
         raise ConfigError(
             f"--precision is {precision}, but an .onnx file computes as it was exported; leave it out, or "
             "`earmark export --to onnx` again with --precision fp16 or int8"
         )
-    return open_onnx(Path(model), device, threads)
+    file = Path(model) if is_onnx(model) else stand_in(model, device, precision)
+    if file is not None:
+        return open_onnx(file, device, threads)
+    from earmark.cli.batch import share_cores
+    from earmark.inference.tagging import ready_to_tag
+
+    share_cores(threads)
+    return ready_to_tag(model, device, precision)
 
 
 def _tags_asked(model: str, top: int | None, threshold: float | str | None, cut: "Cut") -> "TagSettings":

@@ -89,7 +89,7 @@ class Watch:
             threading.Thread(target=self._find_total, args=(count,), daemon=True).start()
 
     def step(self, seconds: float) -> None:
-        """One more file, so long, is done."""
+        """One more file, so many seconds long, is done."""
         self._heard += seconds
         if self._bar is not None:
             speed = self._heard / max(1e-3, time.monotonic() - self._began)

@@ -14,6 +14,7 @@ from earmark.evaluation.metrics import DEFINITIONS, curves, d_prime
 from earmark.evaluation.stored import write_predictions
 from earmark.files import commit
 from earmark.inference.thresholds import FILE
+from earmark.storage import made_folder
 
 MOST_ROWS = 60
 """More classes than these are shown in report.md by the best and the worst only."""
@@ -33,7 +34,7 @@ def write_folder(found: Assessment, folder: Path, more: dict[str, Any] | None = 
     Raises:
         OSError: it cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    made_folder(folder)
     (folder / "report.json").unlink(
         missing_ok=True
     )  # of an earlier report: it must not stand beside half a new one

@@ -14,8 +14,10 @@ import numpy as np
 
 from earmark.audio import AudioError, displayable
 from earmark.config import ConfigError
+from earmark.inference.parquet import opened_parquet, pyarrow
+from earmark.inference.parts import parts_of
 from earmark.inference.results import EmbedResult
-from earmark.inference.tables import CHUNK_ROWS, pyarrow, reason
+from earmark.inference.tables import CHUNK_ROWS, reason
 
 Again = Callable[[], Iterable[EmbedResult]]
 """Gives all results from the first, as often as it is called."""
@@ -150,9 +152,9 @@ def write_parquet(file: BinaryIO, results: Again, about: About = None) -> None:
 
 def about_of(path: Path) -> dict[str, Any]:
     """Which model and settings a parquet file says it is of; nothing if it does not."""
-    _, parquet = pyarrow()
     try:
-        told = json.loads((parquet.read_schema(path).metadata or {}).get(b"earmark", b"{}"))
+        with opened_parquet(str(path)) as file:
+            told = json.loads((file.schema_arrow.metadata or {}).get(b"earmark", b"{}"))
     except (ValueError, OSError):
         return {}  # what it is instead is said when it is read
     return told if isinstance(told, dict) else {}
@@ -181,17 +183,15 @@ def _flat(result: EmbedResult) -> Iterator[tuple[object, ...]]:
 
 
 def read_parquet(path: Path) -> Iterator[EmbedResult]:
-    """Results back from parquet.
+    """Results back from parquet: from a file, or from a folder of parts.
 
     Raises:
         ConfigError: not a parquet file of `COLUMNS`.
     """
-    _, parquet = pyarrow()
     try:
-        with parquet.ParquetFile(path) as file:
-            if tuple(file.schema_arrow.names) != COLUMNS:
-                raise ValueError("its columns are others")
-            yield from _grouped(row for batch in file.iter_batches(1024) for row in batch.to_pylist())
+        for part in parts_of(path):
+            with opened_parquet(part, COLUMNS) as file:
+                yield from _grouped(row for batch in file.iter_batches(1024) for row in batch.to_pylist())
     except (ValueError, TypeError, OSError) as error:
         raise ConfigError(
             f"{displayable(path)}: is no parquet file of earmark's ({error}); it cannot be resumed"

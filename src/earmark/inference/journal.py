@@ -175,7 +175,7 @@ class Journal:
             first = next(entries, None)
             if first is None or "settings" not in first[0].head:
                 return
-            self._check(first[0].head["settings"])
+            refuse_others(self.part, first[0].head["settings"], self._settings)
             end, count = first[1], 0
             for record, end in entries:  # noqa: B007  (the last end is used below)
                 self._count(record)
@@ -190,16 +190,27 @@ class Journal:
         self._file.truncate()
         self.found = self._started = True
 
-    def _check(self, earlier: dict[str, Any]) -> None:
-        names = {**earlier, **self._settings}
-        other = [name for name in names if earlier.get(name) != self._settings.get(name)]
-        if other:
-            was = ", ".join(f"{name}={earlier.get(name)}" for name in other)
-            now = ", ".join(f"{name}={self._settings.get(name)}" for name in other)
-            raise ConfigError(
-                f"{displayable(self.part)} was begun with {was}, this run has {now}; "
-                "resume with the same settings, or leave out --resume to start anew"
-            )
+
+def refuse_others(
+    begun: str | os.PathLike[str],
+    earlier: dict[str, Any],
+    now: dict[str, Any],
+    instead: str = "leave out --resume to start anew",
+) -> None:
+    """See that a run goes on with what it was begun with.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    names = {**earlier, **now}
+    other = [name for name in names if earlier.get(name) != now.get(name)]
+    if other:
+        was = ", ".join(f"{name}={earlier.get(name)}" for name in other)
+        has = ", ".join(f"{name}={now.get(name)}" for name in other)
+        raise ConfigError(
+            f"{displayable(begun)} was begun with {was}, this run has {has}; "
+            f"resume with the same settings, or {instead}"
+        )
 
 
 def part_of(out: Path) -> Path:

@@ -8,7 +8,6 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -16,6 +15,8 @@ from earmark.audio import AudioError, displayable
 from earmark.audio.errors import one_line
 from earmark.config import ConfigError
 from earmark.inference import text
+from earmark.inference.parquet import opened_parquet, pyarrow
+from earmark.inference.parts import parts_of
 from earmark.inference.results import Tag, TagResult, TagRow
 
 COLUMNS = ("path", "start", "end", "label", "score", "error")
@@ -147,7 +148,7 @@ def read_jsonl(path: Path) -> Iterator[TagResult]:
 
 
 def read_parquet(path: Path) -> Iterator[TagResult]:
-    """Results back from parquet.
+    """Results back from parquet: from a file, or from a folder of parts.
 
     Raises:
         ConfigError: not a parquet file of `COLUMNS`.
@@ -185,16 +186,14 @@ def _is_row(row: dict[str, Any]) -> bool:
 
 def _unflattened(path: Path) -> Iterator[dict[str, Any]]:
     """JSON rows from flat ones."""
-    _, parquet = pyarrow()
     try:
-        with parquet.ParquetFile(path) as file:
-            if tuple(file.schema_arrow.names) != COLUMNS:
-                raise ValueError("its columns are others")
-            entries = (entry for batch in file.iter_batches() for entry in batch.to_pylist())
-            for row in map(_unflat, _neighbors(entries)):
-                if not _is_row(row):
-                    raise ValueError("its values are others")
-                yield row
+        for part in parts_of(path):
+            with opened_parquet(part, COLUMNS) as file:
+                entries = (entry for batch in file.iter_batches() for entry in batch.to_pylist())
+                for row in map(_unflat, _neighbors(entries)):
+                    if not _is_row(row):
+                        raise ValueError("its values are others")
+                    yield row
     except (ValueError, TypeError, OSError) as error:
         raise ConfigError(
             f"{displayable(path)}: is no parquet file of earmark's ({error}); it cannot be resumed"
@@ -266,15 +265,3 @@ def chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
             chunk = []
     if chunk:
         yield chunk
-
-
-def pyarrow() -> tuple[Any, Any]:
-    """The modules pyarrow and pyarrow.parquet.
-
-    Raises:
-        ConfigError: they are not installed.
-    """
-    try:
-        return import_module("pyarrow"), import_module("pyarrow.parquet")
-    except ImportError:
-        raise ConfigError('parquet needs pyarrow; install it with `pip install "earmark[data]"`') from None

@@ -12,7 +12,9 @@ from safetensors import SafetensorError, safe_open
 from earmark.audio import displayable
 from earmark.config import ConfigError
 from earmark.inference.arrays import COLUMNS
-from earmark.inference.tables import pyarrow
+from earmark.inference.parquet import opened_parquet
+from earmark.inference.parts import parts_of
+from earmark.storage import is_folder
 
 DAMAGES = (OSError, EOFError, ValueError, LookupError, TypeError, zipfile.BadZipFile, SafetensorError)
 
@@ -36,17 +38,20 @@ class Stored(NamedTuple):
 
 
 def read_stored(path: Path) -> Stored:
-    """Read embeddings that `earmark embed` wrote: .npz, .safetensors or .parquet.
+    """Read embeddings that `earmark embed` wrote: .npz, .safetensors, .parquet or a folder of parts.
 
     Raises:
         ConfigError: it is no such file, or holds no vector.
     """
     readers = {".npz": _from_npz, ".safetensors": _from_safetensors, ".parquet": _from_parquet}
     name = displayable(path)
-    if path.suffix.lower() not in readers:
-        raise ConfigError(f"{name}: give embeddings that `earmark embed` wrote, {', '.join(readers)}")
+    suffix = ".parquet" if is_folder(path) else path.suffix.lower()
+    if suffix not in readers:
+        raise ConfigError(
+            f"{name}: give embeddings that `earmark embed` wrote, {', '.join(readers)} or a folder"
+        )
     try:
-        stored = readers[path.suffix.lower()](path)
+        stored = readers[suffix](path)
     except (
         OSError,
         EOFError,
@@ -91,21 +96,20 @@ def _from_safetensors(path: Path) -> Stored:
 
 
 def _from_parquet(path: Path) -> Stored:
-    _, parquet = pyarrow()
-    with parquet.ParquetFile(path) as file:
-        if tuple(file.schema_arrow.names) != COLUMNS:
-            raise ValueError("its columns are others")
-        about = json.loads((file.schema_arrow.metadata or {}).get(b"earmark", b"{}"))
-        parts: list[np.ndarray] = []
-        paths: list[str] = []
-        times: list[np.ndarray] = []
-        for batch in file.iter_batches(4096):
-            heard = batch.filter(batch.column("error").is_null())
-            if len(heard):
-                lists = heard.column("embedding")
-                parts.append(lists.flatten().to_numpy(zero_copy_only=False).reshape(len(heard), -1))
-                paths += heard.column("path").to_pylist()
-                times.append(np.array([heard.column(name).to_numpy() for name in ("start", "end")]))
-    vectors = np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+    about: dict[str, Any] = {}
+    vectors: list[np.ndarray] = []
+    paths: list[str] = []
+    times: list[np.ndarray] = []
+    for part in parts_of(path):
+        with opened_parquet(part, COLUMNS) as file:
+            about = json.loads((file.schema_arrow.metadata or {}).get(b"earmark", b"{}"))
+            for batch in file.iter_batches(4096):
+                heard = batch.filter(batch.column("error").is_null())
+                if len(heard):
+                    lists = heard.column("embedding")
+                    vectors.append(lists.flatten().to_numpy(zero_copy_only=False).reshape(len(heard), -1))
+                    paths += heard.column("path").to_pylist()
+                    times.append(np.array([heard.column(name).to_numpy() for name in ("start", "end")]))
+    matrix = np.concatenate(vectors) if vectors else np.zeros((0, 0), np.float32)
     starts, ends = np.concatenate(times, axis=1) if times else np.zeros((2, 0))
-    return Stored(vectors, paths, starts, ends, about)
+    return Stored(matrix, paths, starts, ends, about)

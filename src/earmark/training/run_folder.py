@@ -20,6 +20,7 @@ from earmark.config import ConfigError
 from earmark.evaluation.assessment import defined
 from earmark.files import commit
 from earmark.models import CheckpointError, Tagger, save
+from earmark.storage import made_folder
 from earmark.training.learning import AnyRecipe
 from earmark.training.state import State, read_state, write_state
 
@@ -145,8 +146,7 @@ def run_folder(folder: RunFolder, resume: bool) -> Generator[None, None, None]:
         ConfigError: another trainer works there; or it holds a run and `resume` is not set.
         OSError: it cannot be written to.
     """
-    path = folder.path
-    path.mkdir(parents=True, exist_ok=True)
+    path = made_folder(folder.path)
     with (path / ".lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,10 +12,12 @@ from jaxtyping import Float
 from earmark.audio import AudioError
 from earmark.audio.pool import Job, Pool
 from earmark.audio.stretch import Stretch
+from earmark.config import ConfigError
 from earmark.data.clips import Clip
 from earmark.data.packs.hdf5 import read_row as read_hdf5
 from earmark.data.packs.parquet import read_row as read_parquet
 from earmark.data.packs.tars import read_member
+from earmark.storage import is_address
 
 Block = Float[np.ndarray, "_sample"]
 
@@ -154,7 +156,15 @@ def encoded(place: Place) -> str | bytes:
         return place.path
     path = Path(place.path)
     readers = {".tar": read_member, ".parquet": read_parquet}
-    return readers.get(path.suffix.lower(), read_hdf5)(path, place.row)
+    read = readers.get(path.suffix.lower(), read_hdf5)
+    if not is_address(path):
+        return read(path, place.row)
+    try:
+        return read(path, place.row)
+    except (AudioError, ConfigError):
+        raise
+    except Exception as error:  # what serves the address has its own
+        raise AudioError(place.name, f"cannot be read there: {type(error).__name__}: {error}") from None
 
 
 def decode_ahead(places: Iterable[Place], sample_rate: int, pool: Pool | None) -> Iterator[Decoding]:

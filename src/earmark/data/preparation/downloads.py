@@ -7,6 +7,7 @@ from typing import NamedTuple
 from earmark.config import ConfigError
 from earmark.fetching import FetchError, Patience, Remote, alone, fetch, progress_bar, unpack
 from earmark.labels import SPEECH_COMMANDS
+from earmark.storage import made_folder
 
 GIGABYTE = 1000**3
 PLACE = ".downloads"
@@ -166,8 +167,7 @@ def download(published: Publication, root: Path, patience: Patience | None = Non
         FetchError: something cannot be had, is damaged, or would replace what is there.
         OSError: the folder cannot be written.
     """
-    place = root / PLACE
-    place.mkdir(parents=True, exist_ok=True)
+    place = made_folder(root / PLACE)
     brought: list[str] = []
     with alone(place / "archives"):
         for archive in published.archives:

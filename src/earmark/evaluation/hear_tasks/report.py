@@ -11,6 +11,7 @@ from earmark.evaluation.folder import number, write_text
 from earmark.evaluation.hear_tasks.listener import Listener
 from earmark.evaluation.hear_tasks.protocol import Protocol
 from earmark.evaluation.hear_tasks.published import published
+from earmark.storage import made_folder
 
 
 def report(who: Listener, protocol: Protocol, tasks: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def write_report(told: dict[str, Any], folder: Path) -> None:
     Raises:
         OSError: they cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    made_folder(folder)
     write_text(folder / "hear.md", page(told))
     write_text(folder / "hear.json", json.dumps(defined(told), indent=1, ensure_ascii=False))
 

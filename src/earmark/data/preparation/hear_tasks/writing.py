@@ -16,6 +16,7 @@ from earmark.audio import AudioError, displayable
 from earmark.config import ConfigError
 from earmark.data.preparation.hear_tasks.sketch import Entry, Event, Making, Sketch, Sound
 from earmark.files import commit
+from earmark.storage import made_folder
 
 VERSION, MODE = "earmark1", "full"
 MARK = "made_of.txt"
@@ -40,8 +41,7 @@ def write_task(
         ConfigError: the folder holds another task of the same name.
         OSError: it cannot be written.
     """
-    folder = out / f"{sketch.name}-{VERSION}-{MODE}"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = made_folder(out / f"{sketch.name}-{VERSION}-{MODE}")
     _claim(folder, sketch)
     failed: dict[str, str] = {}
     for split, entries in sketch.splits.items():
