@@ -33,6 +33,10 @@ def test_a_known_corpus_is_packed_by_its_name_with_its_folds(called, tones: Path
     status, out, _ = called("prepare", "table", tmp_path / "pack")
     assert status == 0
     assert "50 clips of 10 classes: fold 1 10, fold 2 10, fold 3 10, fold 4 10, fold 5 10" in out
+    for data in (tones, tmp_path / "pack"):
+        status, out, err = called("train", "esc10-cnn", "--dry-run", "--set", "corpus.fold=2", "--data", data)
+        assert status == 0, err
+        assert "clips: 40 to learn from, 0 for validation, 10 held out" in out
 
 
 def test_clips_that_cannot_be_packed_are_told_and_the_status_says_so(

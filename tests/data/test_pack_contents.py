@@ -336,9 +336,10 @@ class _Ranges(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def web(tmp_path) -> Iterator[str]:
+    pytest.importorskip("aiohttp", reason="http addresses need fsspec[http]")
     handler = functools.partial(_Ranges, directory=str(tmp_path))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
@@ -374,7 +375,6 @@ def test_a_pack_at_an_address_is_the_same_corpus(table, tmp_path, to, system):
 
 @BOTH
 def test_a_pack_on_a_web_server_is_read(table, tmp_path, to, web):
-    pytest.importorskip("aiohttp", reason="http addresses need fsspec[http]")
     folder = packed(table, tmp_path / "out", PACKING[to].replace(shard_mb=500.0))
     expected = [data_of(clip) for _, clip in clips_of(folder)]
     clips = [clip for _, clip in clips_of(f"{web}/out")]

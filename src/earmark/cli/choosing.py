@@ -32,9 +32,24 @@ def chosen_recipe(
     if data is None:
         raise ConfigError("training needs --data, the folder or table of the clips")
     if recipe is not None:
-        chosen = find_recipe(recipe, assignments)
+        chosen = on_pack(find_recipe(recipe, assignments), data)
         return chosen, _root(chosen.corpus, data)
     return _tuned(str(from_), data, assignments)
+
+
+def on_pack(recipe: Any, data: Path) -> Any:
+    """A recipe of a known corpus, with a pack of it as the data: the same labels, the same fold held out."""
+    from earmark.data import Table
+    from earmark.data.packs.index import INDEX, inside
+    from earmark.storage import exists
+
+    corpus = recipe.corpus
+    if isinstance(corpus, Table) or not exists(inside(data, INDEX)):
+        return recipe
+    labels, fold = corpus.labels, getattr(corpus, "fold", None)
+    several = not labels.exclusive
+    known = Table(names=labels.names, exclusive=labels.exclusive, fold=fold, allow_unlabelled=several)
+    return recipe.replace(corpus=known.resolved(data))
 
 
 def find_recipe(name: str, assignments: Sequence[str]) -> Any:

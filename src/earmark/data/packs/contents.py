@@ -109,13 +109,14 @@ def is_pack(place: str | Path) -> bool:
 
 
 def _files(folder: str) -> list[str]:
-    """The files directly in a folder; nothing where there is no folder."""
+    """The files directly in a folder; nothing where there is no folder, or there are others in it."""
     if is_address(folder):
         return [entry.path for entry in listed(folder)]
     if not is_folder(folder):
         return []
     with os.scandir(folder) as entries:
-        return [entry.path for entry in entries]
+        found = [entry for entry in entries if not entry.name.startswith(".")]
+    return [] if any(entry.is_dir() for entry in found) else [entry.path for entry in found]
 
 
 def _has_sounds(path: str) -> bool:

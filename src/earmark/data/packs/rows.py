@@ -80,7 +80,7 @@ class Packing(Frozen):
     Example:
         >>> Packing(encode="opus", rate=44100)
         Traceback (most recent call last):
-        earmark.config.ConfigError: Packing: Opus has no rate of 44100 Hz; give 8000, 12000, 16000, 24000 ...
+        earmark.config.ConfigError: Opus has no rate of 44100 Hz; give 8000, 12000, 16000, 24000 or 48000
     """
 
     to: Literal["parquet", "webdataset"] = "parquet"
