@@ -173,14 +173,16 @@ def test_parquet_of_others_on_the_hub_is_a_corpus(tmp_path):
         {"audio": {"bytes": out.getvalue(), "path": f"{n}.wav"}, "category": n % 2, "start_time": 7.0}
         for n in range(6)
     ]
-    parquet.write_table(
-        arrow.Table.from_pylist(rows, schema=schema), tmp_path / "train-00000-of-00001.parquet"
-    )
-    for source in (tmp_path, tmp_path / "train-00000-of-00001.parquet"):
-        assert is_pack(source)
-        split = Table().resolved(source).read(source)
-        assert sorted(clip.labels[0] for clip in split.train + split.test) == ["cat"] * 3 + ["dog"] * 3
-        assert data_of(split.train[0]) == out.getvalue()
+    whole = arrow.Table.from_pylist(rows, schema=schema)
+    parquet.write_table(whole, tmp_path / "train-00000-of-00001.parquet")
+    parquet.write_table(whole.slice(4), tmp_path / "test-00000-of-00001-0123456789abcdef.parquet")
+    assert is_pack(tmp_path)
+    split = Table().resolved(tmp_path).read(tmp_path)
+    assert sorted(clip.labels[0] for clip in split.train) == ["cat"] * 3 + ["dog"] * 3
+    assert sorted(clip.labels[0] for clip in split.test) == ["cat", "dog"]
+    assert data_of(split.train[0]) == out.getvalue()
+    [alone, _] = sorted(tmp_path.glob("*.parquet"))
+    assert [row.split for row in rows_of(alone).rows] == ["test", "test"]
 
 
 def test_a_parquet_file_that_is_no_pack_is_a_table_and_a_row_of_it_a_sentence(table, tmp_path):

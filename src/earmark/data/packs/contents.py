@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -15,10 +16,11 @@ from earmark.data.packs.hdf5 import SUFFIXES, read_names, read_pack, target_shap
 from earmark.data.packs.index import INDEX, PACKED, inside, read_beside, read_index, shards_of
 from earmark.data.packs.parquet import batches, class_names, is_plain, opened, sound_column
 from earmark.data.packs.tars import ShardError, labels_of, members
+from earmark.data.tables.cells import is_part
 from earmark.labels import OPENMIC, audioset_labels
 from earmark.storage import address, exists, is_address, is_folder, listed, opened_file
 
-BUFFER = 1 << 20
+SHARD_OF_SPLIT = re.compile(r"(\w+)-\d{5}-of-\d{5}(?:-\w+)?\.(?:parquet|tar)")
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 """Beside shards of others, a file with such an ending says more of them than they do."""
 
@@ -65,7 +67,22 @@ def contents(place: str | Path) -> Contents:
     index = None if folder.lower().endswith(PACKED) else read_index(folder)
     shards = shards_of(folder, index)
     fields = index.fields if index is not None else _fields(shards[0])
-    return Contents(fields, itertools.chain.from_iterable(_clips(shard, fields) for shard in shards))
+    clips = itertools.chain.from_iterable(_clips(shard, fields) for shard in shards)
+    splits = {shard: split_of(shard) for shard in shards}
+    if "split" in fields or not all(splits.values()):
+        return Contents(fields, clips)
+    return Contents((*fields, "split"), (one._replace(said=(*one.said, splits[one.shard])) for one in clips))
+
+
+def split_of(shard: str) -> str:
+    """The split that a shard's name begins with, as the hub has it; empty where it does not.
+
+    Example:
+        >>> split_of("data/train-00000-of-00003.parquet"), split_of("data-00000-of-00003.parquet")
+        ('train', '')
+    """
+    found = SHARD_OF_SPLIT.fullmatch(PurePosixPath(shard).name)
+    return found[1] if found is not None and is_part(found[1]) else ""
 
 
 def clips_of(place: str | Path) -> list[tuple[str, Clip]]:
