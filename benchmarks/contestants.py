@@ -49,19 +49,25 @@ def published_net() -> Any:
 def import_published() -> None:
     """Make hear21passt importable beside a torch without CUDA.
 
-    torchaudio's compiled part, built for CUDA, is not used by it, and of timm it needs a function that
-    downloads pretrained weights: both get a stand-in.
+    Of timm it needs a function that downloads pretrained weights, which gets a stand-in.
     """
+    without_library()
+    stand_in("timm", {})
+    stand_in("timm.models", {})
+    stand_in("timm.models._hub", {"download_cached_file": None})
+
+
+def without_library() -> None:
+    """Import torchaudio without its compiled part, which is built for CUDA and which nobody here calls."""
     absent = {"fail_if_no_align": lambda function: function, "_IS_TORCHAUDIO_EXT_AVAILABLE": False}
-    for name, content in {
-        "torchaudio._extension": absent,
-        "timm": {},
-        "timm.models": {},
-        "timm.models._hub": {"download_cached_file": None},
-    }.items():
-        module = types.ModuleType(name)
-        module.__dict__.update(content)
-        sys.modules.setdefault(name, module)
+    stand_in("torchaudio._extension", absent)
+
+
+def stand_in(name: str, content: dict[str, Any]) -> None:
+    """A module that holds no more than this, unless there is one."""
+    module = types.ModuleType(name)
+    module.__dict__.update(content)
+    sys.modules.setdefault(name, module)
 
 
 def make(folder: Path, seed: int) -> None:

@@ -38,11 +38,18 @@ TOKENS, WIDTH, DEPTH = 1190, 768, 12
 class Contestant:
     """A worker process that computes when it is asked."""
 
-    def __init__(self, name: str, folder: Path, threads: int, worker: Path = WORKER) -> None:
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        threads: int,
+        worker: Path = WORKER,
+        python: str | Path = sys.executable,
+    ) -> None:
         self.name, self.worker = name, worker
         environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONWARNINGS": "ignore"}
         self._process = subprocess.Popen(
-            [sys.executable, str(worker), name, str(folder)],
+            [str(python), str(worker), name, str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

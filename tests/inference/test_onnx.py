@@ -14,7 +14,8 @@ from earmark.cli import main
 from earmark.config import ConfigError
 from earmark.encoders import AST, CRNN, DBERT, ClipStatistics, EncoderConfig, PaSST, ResidualCNN
 from earmark.frontends import KaldiFbank, LogMel, RawWaveform
-from earmark.inference.onnx_ear import open_onnx
+from earmark.inference.digest import weights_digest
+from earmark.inference.onnx_ear import SHIPPED, open_onnx, stand_in
 from earmark.inference.placing import ear_of
 from earmark.inference.settings import EventSettings
 from earmark.inference.streaming import find_events
@@ -23,13 +24,15 @@ from earmark.labels import LabelSet
 from earmark.models import Tagger, TaggerConfig, load, save
 from earmark.models.heads import PoolingHead
 from earmark.models.onnx import export_onnx
+from earmark.onnx_file import KEY
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+EXAMPLES = Path(__file__).parents[2] / "examples"
 RATE = 32000
 LABELS = LabelSet(names=("low", "middle", "high"))
 SMALL = TaggerConfig(
     frontend=LogMel(n_mels=32, fmax_jitter=1),
-    encoder=ResidualCNN(n_bands=32, widths=(8,), stem=8),
+    encoder=ResidualCNN(n_bands=32, widths=(16,), stem=8),
     head=PoolingHead(pooling="mean"),
     labels=LABELS,
     clip_seconds=0.5,
@@ -99,6 +102,49 @@ def test_the_command_tags_without_torch(room: Path) -> None:
     (row,) = json.loads(run.stdout)
     wanted = tag(str(room / "sounds" / "noise.wav"), model=str(room / "small.safetensors"))
     assert [one["label"] for one in row["tags"]] == [one.label for one in wanted.tags]
+
+
+def test_the_shipped_file_is_of_the_shipped_weights() -> None:
+    about = {entry.key: entry.value for entry in onnx.load(str(SHIPPED)).metadata_props}
+    told = json.loads(about[KEY])
+    assert told["weights"] == weights_digest("builtin"), (
+        "new weights: `earmark export builtin --to onnx --out src/earmark/weights/builtin.onnx`"
+    )
+    assert told["precision"] == "fp32"
+
+
+def test_the_shipped_file_tags_as_the_built_in_model_does() -> None:
+    shipped, model = open_onnx(SHIPPED), load("builtin")
+    wanted = ear_of(model)
+    assert (shipped.labels, shipped.clip_seconds, shipped.padding) == (
+        wanted.labels,
+        wanted.clip_seconds,
+        wanted.padding,
+    )
+    for sound in [*SOUNDS, str(EXAMPLES / "crow.flac")]:
+        ours, theirs = tag(sound, model=str(SHIPPED)), tag(sound, model=model)
+        assert ours.tags[0].label == theirs.tags[0].label
+        assert np.allclose([t.score for t in ours.tags], [t.score for t in theirs.tags], atol=1e-3)
+
+
+def test_the_first_tag_needs_no_torch() -> None:
+    program = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from earmark.cli import main\n"
+        "main(['tag', 'crow.flac', '--format', 'json', '--workers', '0'])"
+    )
+    run = subprocess.run([sys.executable, "-c", program], cwd=EXAMPLES, capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
+    (row,) = json.loads(run.stdout)
+    assert row["tags"][0]["label"] == "Crow"
+
+
+def test_only_what_the_shipped_file_computes_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stand_in("builtin", "cpu", "fp32") == SHIPPED
+    for asked in (("builtin", "cuda", "fp32"), ("builtin", "cpu", "int8"), ("mn10.as2m", "cpu", "fp32")):
+        assert stand_in(*asked) is None
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert stand_in("builtin", "cpu", "fp32") is None
 
 
 @pytest.mark.slow

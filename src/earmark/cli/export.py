@@ -25,7 +25,7 @@ def export(
         model: a name, a file or a run folder.
         to: published or onnx; by the suffix of --out if not given.
         out: the file to write: .pt, .pth or .onnx; MODEL.onnx if not given.
-        precision: of ONNX: fp16 for half the file, int8 for less work, each a little less exact.
+        precision: of ONNX: fp16 for half the file, int8 for less work in transformers; less exact.
         data: a folder of recordings to hear by both programs, for a report of how far they agree.
     """
     import earmark
@@ -58,6 +58,7 @@ def as_onnx(model: str, out: Path, precision: Literal["fp32", "fp16", "int8"], d
     from earmark.cli.evaluate import plain_console
     from earmark.config import ConfigError
     from earmark.evaluation.parity import compare
+    from earmark.inference.digest import weights_digest
     from earmark.inference.onnx_ear import open_onnx
     from earmark.inference.placing import ear_of
     from earmark.inference.sources import Search
@@ -70,7 +71,7 @@ def as_onnx(model: str, out: Path, precision: Literal["fp32", "fp16", "int8"], d
     if isinstance(tagger, Ensemble):
         raise ConfigError(f"{model} is an ensemble; export its members one by one")
     clips = None if data is None else list(Search([str(data)]))
-    export_onnx(tagger, out, precision)
+    export_onnx(tagger, out, precision, weights_digest(model))
     console = plain_console()
     console.out(one_line(f"Wrote {displayable(out)}, {out.stat().st_size / 1e6:.1f} MB, {precision}"))
     if clips is None:

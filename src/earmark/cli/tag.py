@@ -122,23 +122,23 @@ def tag(
 
 
 def _ear(model: str, device: str, precision: Precision, threads: int) -> "Ear":
-    from earmark.inference.onnx_ear import open_onnx
+    from earmark.config import ConfigError
+    from earmark.inference.onnx_ear import open_onnx, stand_in
     from earmark.onnx_file import is_onnx
 
-    if not is_onnx(model):
-        from earmark.cli.batch import share_cores
-        from earmark.inference.tagging import ready_to_tag
-
-        share_cores(threads)
-        return ready_to_tag(model, device, precision)
-    if precision != "fp32":
-        from earmark.config import ConfigError
-
+    if is_onnx(model) and precision != "fp32":
         raise ConfigError(
             f"--precision is {precision}, but an .onnx file computes as it was exported; leave it out, or "
             "`earmark export --to onnx` again with --precision fp16 or int8"
         )
-    return open_onnx(Path(model), device, threads)
+    file = Path(model) if is_onnx(model) else stand_in(model, device, precision)
+    if file is not None:
+        return open_onnx(file, device, threads)
+    from earmark.cli.batch import share_cores
+    from earmark.inference.tagging import ready_to_tag
+
+    share_cores(threads)
+    return ready_to_tag(model, device, precision)
 
 
 def _tags_asked(model: str, top: int | None, threshold: float | str | None, cut: "Cut") -> "TagSettings":

@@ -129,7 +129,8 @@ def _has_sounds(path: str) -> bool:
 def _fields(shard: str) -> tuple[str, ...]:
     """What is said of the clips of a shard that has no index."""
     if shard.lower().endswith(".tar"):
-        return ("labels", "unknown")
+        known = read_beside(*_split(shard)) or {}
+        return tuple(map(str, known.get("fields", ("labels", "unknown"))))
     if shard.lower().endswith(SUFFIXES):
         return ("labels", "unknown") if _label_names(Path(shard)) else ()
     with opened(shard) as file:
@@ -168,8 +169,7 @@ def _named(cells: list[Any], names: list[str] | None) -> list[Any]:
 
 
 def _of_tar(shard: str, fields: tuple[str, ...]) -> Iterator[Listed]:
-    folder, _, name = shard.rpartition("/")
-    known = read_beside(folder or ".", name)
+    known = read_beside(*_split(shard))
     if known is not None:
         try:
             for row, called, *said in known["listed"]:
@@ -192,6 +192,12 @@ def _of_tar(shard: str, fields: tuple[str, ...]) -> Iterator[Listed]:
                 )
     except (ShardError, OSError) as error:
         raise ConfigError(f"{displayable(shard)} cannot be read as a shard: {error}") from None
+
+
+def _split(shard: str) -> tuple[str, str]:
+    """The folder of a shard, and its name."""
+    folder, _, name = shard.rpartition("/")
+    return folder or ".", name
 
 
 def _of_hdf5(shard: str, fields: tuple[str, ...]) -> Iterator[Listed]:

@@ -29,7 +29,7 @@ def write_all(jobs: Sequence[Job], workers: int, step: Callable[[int], None]) ->
 
     Args:
         jobs: which.
-        workers: processes; 1 writes in this one.
+        workers: processes; 1 writes in this one, and 0 decodes here as well.
         step: told each time that so many rows more are done.
 
     Raises:
@@ -37,7 +37,7 @@ def write_all(jobs: Sequence[Job], workers: int, step: Callable[[int], None]) ->
         WriterError: a process was lost twice with the same shard.
     """
     if min(workers, len(jobs)) < 2:
-        with _decoders() as pool:
+        with _decoders() if workers else nullcontext() as pool:
             for job in jobs:
                 yield write_shard(job, pool, step)
         return

@@ -1,7 +1,9 @@
 """The sound of a row as bytes: those of its file, or decoded to mono and encoded anew."""
 
 import io
+import math
 import os
+import struct
 import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -35,7 +37,7 @@ def encode(
     """Read the sounds of rows, in their order; one that cannot be read is an error beside the others.
 
     A stretch of a longer file is cut out and encoded anew, without loss, also where files are kept as they
-    are.  What is louder than full scale is kept as 32-bit float, so that it is not clipped.
+    are.  What is louder than full scale is not clipped: it is kept as 32-bit float, or, as Opus, with a gain.
 
     Args:
         rows: which.
@@ -117,7 +119,6 @@ def _stretch(whole: Place, clip: Clip, rate: int) -> Place:
 
 def _held(decoding: Decoding) -> Samples:
     """All samples of a sound."""
-
     held: list[Samples] = []
     count = 0
     for block in decoding.blocks():  # to its end in any case: the pool gives them in order
@@ -135,11 +136,11 @@ def _held(decoding: Decoding) -> Samples:
 
 def _encoded(samples: Samples, rate: int, how: str) -> Encoded:
     seconds = len(samples) / rate
-    if max(samples.max(), -samples.min()) > 1:
-        return Encoded(_float(samples, rate), "wav", seconds, anew=True, loud=True)
+    peak = float(max(samples.max(), -samples.min()))
     if how == "opus":
-        data = with_serial(_written(samples, rate, "OGG", "OPUS"), zlib.crc32(samples.tobytes()))
-        return Encoded(data, "opus", seconds, anew=True)
+        return Encoded(_opus(samples, rate, peak), "opus", seconds, anew=True)
+    if peak > 1:
+        return Encoded(_float(samples, rate), "wav", seconds, anew=True, loud=True)
     if how == "int16":
         levels = _levels(samples, 16).astype(np.int16)
         return Encoded(_written(levels, rate, "WAV", "PCM_16"), "wav", seconds, anew=True)
@@ -155,6 +156,20 @@ def _levels(samples: Samples, bits: int) -> Any:
     """Whole numbers of so many bits; libsndfile's own rounding loses one of the loudest values."""
     full = 1 << (bits - 1)
     return np.clip(np.rint(samples.astype(np.float64) * full), -full, full - 1).astype(np.int32)
+
+
+def _opus(samples: Samples, rate: int, peak: float) -> bytes:
+    """An Opus file; a louder sound than full scale is turned down, and its header says by how much.
+
+    Source:
+        RFC 7845, section 5.1: the output gain in 1/256 dB, by which every decoder multiplies.
+    """
+    gain = min(32767, math.ceil(256 * 20 * math.log10(peak))) if peak > 1 else 0
+    quiet = samples * np.float32(10 ** (-gain / (20 * 256)))
+    data = _written(quiet, rate, "OGG", "OPUS")
+    place = data.index(b"OpusHead") + 16
+    data = data[:place] + struct.pack("<h", gain) + data[place + 2 :]
+    return with_serial(data, zlib.crc32(samples.tobytes()))
 
 
 def _float(samples: Samples, rate: int) -> bytes:

@@ -1,5 +1,6 @@
 """What is packed: a clip, its name, and where it belongs; and what of it is written."""
 
+from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
@@ -13,6 +14,20 @@ FIELDS = ("labels", "unknown", "split", "fold", "group", "source_start", "source
 """What is kept of a row beside its sound; those that no row of a pack has are left out."""
 
 
+class Origin(NamedTuple):
+    """What an earlier pack said of a sound.
+
+    Attributes:
+        start: where the recording began that it was cut out of; None for a whole one.
+        end: where it ended there.
+        encoded: how its name ended, where it was encoded anew.
+    """
+
+    start: float | None = None
+    end: float | None = None
+    encoded: str | None = None
+
+
 class Row(NamedTuple):
     """A clip that shall be packed.
 
@@ -22,6 +37,7 @@ class Row(NamedTuple):
         split: `train`, `validation` or `test`, if it says.
         fold: the fold that holds it out, if it says.
         group: what it must stay together with; empty for nothing else.
+        origin: what the pack said that it lies in.
     """
 
     name: str
@@ -29,6 +45,7 @@ class Row(NamedTuple):
     split: str | None = None
     fold: int | None = None
     group: str = ""
+    origin: Origin = Origin()
 
 
 class Encoded(NamedTuple):
@@ -93,27 +110,30 @@ def fields_of(row: Row, sound: Encoded) -> dict[str, Any]:
         >>> [(name, said) for name, said in fields_of(row, Encoded(b"", "wav", 1.0)).items() if said]
         [('labels', ['Dog']), ('fold', 2)]
     """
-    clip = row.clip
-    cut = clip.start > 0 or clip.end is not None
+    clip, origin = row.clip, row.origin
+    start, end = origin.start, origin.end
+    if clip.start > 0 or clip.end is not None:
+        before = origin.start or 0.0
+        start, end = before + clip.start, end if clip.end is None else before + clip.end
     return {
         "labels": list(clip.labels),
         "unknown": list(clip.unknown),
         "split": row.split,
         "fold": row.fold,
         "group": row.group or None,
-        "source_start": clip.start if cut else None,
-        "source_end": clip.end,
-        "encoded": sound.ending if sound.anew else None,
+        "source_start": start,
+        "source_end": end,
+        "encoded": sound.ending if sound.anew else origin.encoded,
     }
 
 
-def fields_used(rows: list[Row], packing: Packing) -> tuple[str, ...]:
+def fields_used(rows: Iterable[Row], packing: Packing) -> tuple[str, ...]:
     """The fields that some row has, so that all shards of a pack have the same columns."""
-    used = {"labels"} if any(row.clip.labels or row.clip.unknown for row in rows) else set[str]()
-    used |= {"unknown"} if any(row.clip.unknown for row in rows) else set()
-    used |= {name for name in ("split", "fold") if any(getattr(row, name) is not None for row in rows)}
-    used |= {"group"} if any(row.group for row in rows) else set()
-    cut = any(row.clip.start > 0 or row.clip.end is not None for row in rows)
-    used |= {"source_start", "source_end"} if cut else set()
-    used |= {"encoded"} if cut or packing.encode != "as-is" else set()
+    used: set[str] = set()
+    for row in rows:
+        anew = packing.encode != "as-is" or row.clip.start > 0 or row.clip.end is not None
+        said = fields_of(row, Encoded(b"", "sound", None, anew=anew))
+        used.update(name for name, value in said.items() if value not in (None, []))
+    if "unknown" in used:
+        used.add("labels")
     return tuple(name for name in FIELDS if name in used)

@@ -122,6 +122,6 @@ def digest(
     """
     found = hashlib.sha256(packing.to_json().encode() + json.dumps(fields).encode())
     for row, mark in zip(rows, marks, strict=True):
-        said = (row.name, os.fspath(row.clip.path), *row.clip[1:], row.split, row.fold, row.group, mark)
+        said = (row.name, os.fspath(row.clip.path), *row.clip[1:], *row[2:], mark)
         found.update(json.dumps(said).encode())
     return found.hexdigest()

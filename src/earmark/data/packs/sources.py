@@ -13,7 +13,7 @@ from earmark.data.clips import Clip
 from earmark.data.finding import find_corpus
 from earmark.data.packs.contents import contents, is_pack
 from earmark.data.packs.hdf5 import SUFFIXES
-from earmark.data.packs.rows import Row
+from earmark.data.packs.rows import Origin, Row
 from earmark.data.preparation.preparing import place as placed
 from earmark.data.table import Table
 from earmark.data.tables.cells import parts_of
@@ -24,6 +24,7 @@ from earmark.data.tables.placed import Reading, place
 from earmark.data.tables.sheets import folder_of
 from earmark.data.tables.survey import within_files
 from earmark.data.unlabeled import Unlabeled
+from earmark.storage import is_address
 
 
 class Found(NamedTuple):
@@ -96,12 +97,13 @@ def _of_pack(pack: Path, table: Table) -> Found:
             "be lost; give a table with the columns path, row and labels"
         )
     inside = list(found.clips)
-    group = found.fields.index("group") if "group" in found.fields else None
     rows: list[Row] = []
     for row, line in _read(pack, table):
         one = inside[line - 1]
         name = displayable(one.name or f"{PurePosixPath(one.shard).stem}/{one.row:09d}")
-        rows.append(row._replace(name=name, group="" if group is None else one.said[group] or ""))
+        said = dict(zip(found.fields, one.said, strict=True))
+        origin = Origin(said.get("source_start"), said.get("source_end"), said.get("encoded"))
+        rows.append(row._replace(name=name, group=str(said.get("group") or ""), origin=origin))
     return Found(rows, [])
 
 
@@ -117,7 +119,9 @@ def _read(table: Path, wanted: Table) -> list[tuple[Row, int]]:
     entries = read_entries(table, wanted.columns, mistakes, needed=("path",))
     root = folder_of(table)
     root = root / (find_audio(root, entries.files) if wanted.audio is None else wanted.audio)
-    paths = paths_of(root, entries.files)
+    names = entries.files
+    under = paths_of(root, names)
+    paths = [name if is_address(name) else path for name, path in zip(names, under, strict=True)]
     entries.merge_files(same_files(paths))
     missing = missing_files(paths)
     if len(missing) == len(paths):  # of some, each is told of when it is read
@@ -143,8 +147,8 @@ def _under(root: Path, path: Path) -> str:
 
 def _named(names: list[str]) -> list[str]:
     """Names as they are, or where some lead out of their folder, all from the one that holds them all."""
-    if any(name.startswith(("/", "../")) for name in names):
-        whole = [os.path.normpath(f"/{name}") if not name.startswith("/") else name for name in names]
+    if any(name.startswith(("/", "../")) or is_address(name) for name in names):
+        whole = [os.path.normpath(f"/{name.replace(':', '')}") for name in names]
         above = os.path.commonpath([os.path.dirname(name) for name in whole])  # noqa: PTH120 (of many)
         names = [os.path.relpath(name, above) for name in whole]
     return [displayable(name) for name in names]

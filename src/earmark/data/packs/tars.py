@@ -46,11 +46,11 @@ class ShardError(ValueError):
     """A shard that is not whole; the sentence says where it is damaged, without its name."""
 
 
-def members(file: BinaryIO, sounds: bool = True) -> Iterator[Member]:
+def members(file: Any, sounds: bool = True) -> Iterator[Member]:
     """The clips of a shard from where a file stands, in their order.
 
     Args:
-        file: the shard, open at the beginning of a clip.
+        file: the shard, open at the beginning of a clip; any binary file that can be sought in.
         sounds: read them; else `data` is empty, and the file is only walked over.
 
     Raises:
@@ -81,7 +81,7 @@ def members(file: BinaryIO, sounds: bool = True) -> Iterator[Member]:
         yield Member(row, _checked(data, about), about)
 
 
-def _bytes(file: BinaryIO, entry: tarfile.TarInfo) -> bytes:
+def _bytes(file: Any, entry: tarfile.TarInfo) -> bytes:
     if entry.size > MAX_BYTES:
         raise ShardError(f"{entry.name} in it has {entry.size} bytes; up to {MAX_BYTES} are read")
     file.seek(entry.offset_data)  # tarfile's own reader copies in small pieces

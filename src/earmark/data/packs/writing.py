@@ -7,6 +7,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -45,7 +46,8 @@ def write_pack(
         rows: what to pack.
         folder: where to; it is made if it is not there.
         packing: how; None for Parquet with files as they are.
-        workers: processes that write shards.
+        workers: processes that write shards; 1 writes in this one beside one that decodes, and 0 decodes
+            here as well, where a bad file may crash or hang.
         source: what is packed, in words; a folder with a finished pack of another source is not written to.
         progress: told the number of rows that are done, and of all.
 
@@ -110,7 +112,7 @@ def _planned(rows: Sequence[Row], folder: Path, packing: Packing) -> list[Job]:
             bounds.append(number)
             room = packing.shard_mb * 1e6 - size
     bounds.append(len(rows))
-    fields = fields_used(list(rows), packing)
+    fields = fields_used(rows, packing)
     jobs: list[Job] = []
     for number, (start, stop) in enumerate(itertools.pairwise(bounds)):
         name = f"data-{number:05d}-of-{len(bounds) - 1:05d}{WRITERS[packing.to].ENDING}"
@@ -121,13 +123,19 @@ def _planned(rows: Sequence[Row], folder: Path, packing: Packing) -> list[Job]:
 
 def _marks(rows: Sequence[Row]) -> list[tuple[int, int]]:
     """Size and time of change of the file of each row; zeros where there is none."""
-    marks: dict[Path, tuple[int, int]] = {}
-    for path in {row.clip.path for row in rows}:
-        marks[path] = (0, 0)
-        with suppress(OSError, ValueError):
-            status = None if is_address(path) else path.stat()
-            marks[path] = (file_size(path), 0) if status is None else (status.st_size, status.st_mtime_ns)
+    paths = list({row.clip.path for row in rows})
+    with ThreadPoolExecutor(8) as pool:  # at addresses each takes a question and an answer
+        marks = dict(zip(paths, pool.map(_mark, paths), strict=True))
     return [marks[row.clip.path] for row in rows]
+
+
+def _mark(path: Path) -> tuple[int, int]:
+    with suppress(OSError, ValueError):
+        if is_address(path):
+            return file_size(path), 0
+        status = path.stat()
+        return status.st_size, status.st_mtime_ns
+    return 0, 0
 
 
 def _sizes(rows: Sequence[Row], marks: Sequence[tuple[int, int]]) -> list[float]:
