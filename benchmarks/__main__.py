@@ -53,7 +53,7 @@ def main() -> None:
         "--peers", type=Path, default=Path(sys.executable), help="an interpreter with the peers"
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("benchmarks.md"), help="the table; the picture lies beside it"
+        "--out", type=Path, default=Path("runs/benchmarks.md"), help="the table; the picture lies beside it"
     )
     given = parser.parse_args()
     if unknown := set(given.parts) - set(PARTS):
@@ -68,6 +68,7 @@ def main() -> None:
         except ImportError as error:
             found.append(Missing(name, f"{error.name} not installed"))
     table = markdown(found, time.perf_counter() - began)
+    given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(table)
     print(table)
     try:

@@ -59,7 +59,7 @@ def children(process: psutil.Process) -> list[psutil.Process]:
         return []
 
 
-def rows(_: Path, minutes: float = 10, times: int = 6, rounds: int = 2) -> Rows:
+def rows(_: Path, minutes: float = 5, times: int = 6, rounds: int = 2) -> Rows:
     """A long file beside one that is a part of it: memory shall not grow, time only with the length."""
     with tempfile.TemporaryDirectory() as folder:
         long, short = Path(folder) / "long.flac", Path(folder) / "short.flac"
