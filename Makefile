@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test slow check clean
+.PHONY: demo test slow check benchmarks clean
 .NOTPARALLEL:
 
 demo: $(VENV)/.demo
@@ -24,6 +24,10 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+
+# make benchmarks PEERS=peers/bin/python; without it, what needs peers is left out and says so.
+benchmarks: $(VENV)/.dev
+	$(BIN)/python -m benchmarks $(if $(PEERS),--peers $(PEERS))
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage

@@ -2,7 +2,8 @@
 
 PYTHON is an interpreter that has the peers, in a place of their own:
 
-    python -m venv peers && peers/bin/pip install -c constraints.txt torch soundfile librosa kaldi-native-fbank transformers onnx onnxruntime
+    python -m venv peers
+    peers/bin/pip install -c constraints.txt torch librosa kaldi-native-fbank transformers onnx onnxruntime
     peers/bin/pip install --no-deps hear21passt==0.0.26 torchaudio==2.11.0
 
 Without it, rows whose peer is missing say so.  Each row computes the same work twice, in turn, with the same
@@ -22,14 +23,15 @@ sys.path.insert(0, str(Path(__file__).parent))  # the scripts run by themselves,
 import decoding
 import feeding
 import front_ends
-import hear
 import index
-import inference
 import long_file
 import patchout
 import startup
 import torch
 from table import Missing, Rows, markdown, picture
+
+import hear
+import inference
 
 PARTS = {
     "decoding": decoding.rows,
@@ -47,8 +49,12 @@ PARTS = {
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all if none is named")
-    parser.add_argument("--peers", type=Path, default=Path(sys.executable), help="an interpreter with the peers")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks.md"), help="the table; the picture lies beside it")
+    parser.add_argument(
+        "--peers", type=Path, default=Path(sys.executable), help="an interpreter with the peers"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/benchmarks.md"), help="the table; the picture lies beside it"
+    )
     given = parser.parse_args()
     if unknown := set(given.parts) - set(PARTS):
         parser.error(f"{', '.join(sorted(unknown))} is not one of {', '.join(PARTS)}")
@@ -62,6 +68,7 @@ def main() -> None:
         except ImportError as error:
             found.append(Missing(name, f"{error.name} not installed"))
     table = markdown(found, time.perf_counter() - began)
+    given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(table)
     print(table)
     try:

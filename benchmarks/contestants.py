@@ -126,6 +126,43 @@ def earmark(folder: Path, how: str) -> dict[str, Run]:
     return {"tag": tag, "hear": hear}
 
 
+def transformers(folder: Path, how: str) -> dict[str, Run]:
+    """transformers' AST with random weights, which it writes for earmark's."""
+    without_library()
+    from transformers import ASTConfig, ASTFeatureExtractor, ASTForAudioClassification
+
+    torch.manual_seed(0)
+    extract, net = ASTFeatureExtractor(), ASTForAudioClassification(ASTConfig(num_labels=527)).eval()
+    torch.save(net.state_dict(), folder / "ast.pt")
+
+    def tag(clips: int) -> Any:
+        features = extract(list(ast_sound(clips)), sampling_rate=16000, return_tensors="pt")
+        with torch.no_grad():
+            return net(**features).logits.numpy()
+
+    return {"tag": tag}
+
+
+def earmark_ast(folder: Path, how: str) -> dict[str, Run]:
+    """earmark on the same weights."""
+    import earmark
+    from earmark.cli.allocator import keep_memory
+
+    keep_memory()
+    model = earmark.load(folder / "ast.pt")
+
+    def tag(clips: int) -> Any:
+        with torch.inference_mode():
+            return model(torch.from_numpy(ast_sound(clips))).numpy()
+
+    return {"tag": tag}
+
+
+def ast_sound(clips: int) -> np.ndarray:
+    """Noise at AST's rate."""
+    return np.random.default_rng(0).normal(0, 0.1, (clips, 16000 * SECONDS)).astype(np.float32)
+
+
 def onnxruntime(folder: Path, how: str) -> dict[str, Run]:
     """ONNX Runtime on the published net, without its front end; int8 is its dynamic quantization."""
     import onnxruntime as ort
@@ -205,6 +242,9 @@ def timed(run: Run, clips: int) -> dict[str, Any]:
     }
 
 
+MAKERS = (published, earmark, transformers, earmark_ast, onnxruntime, openvino, peak)
+
+
 def main() -> None:
     name, folder, answers = sys.argv[1], Path(sys.argv[2]), sys.stdout
     warnings.simplefilter("ignore")
@@ -214,9 +254,7 @@ def main() -> None:
             make(folder, int(sys.argv[3]))
             return
         maker, _, how = name.partition(" ")
-        can = {each.__name__: each for each in (published, earmark, onnxruntime, openvino, peak)}[maker](
-            folder, how
-        )
+        can = {each.__name__: each for each in MAKERS}[maker](folder, how)
         answers.write(json.dumps(sorted(can)) + "\n")
         answers.flush()
         for line in sys.stdin:

@@ -12,13 +12,16 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import h5py
 import numpy as np
 import soundfile
+from table import Missing, Rows, in_turn, paired, version
 
 from earmark import audio
 from earmark.data import Clip
@@ -71,6 +74,43 @@ def speed(clips: list[Clip], cache: Path | None = None) -> float:
             waveform(sounds, index)
         best = max(best, len(order) / (time.process_time() - begin))
     return best
+
+
+def rows(_: Path, clips: int = 30, rounds: int = 5) -> Rows:
+    """Clips to a trainer, beside HDF5 of MP3 as PaSST's loader reads it: the row's bytes, decoded by PyAV."""
+    names = ("clips of 10 s out of HDF5 of MP3", "the same clips out of the int16 cache")
+    if version("av") is None:
+        return [Missing(name, "av not installed") for name in names]
+    import av
+
+    def theirs() -> None:
+        with h5py.File(packed) as file:
+            for index in range(clips):
+                with av.open(io.BytesIO(file["mp3"][index].tobytes())) as container:
+                    blocks = [frame.to_ndarray() for frame in container.decode(audio=0)]
+                np.concatenate(blocks, axis=1).mean(axis=0, dtype=np.float32)
+
+    def read(sounds: Any) -> Callable[[], None]:
+        def run() -> None:
+            for index in range(clips):
+                waveform(sounds, index)
+
+        return run
+
+    found: Rows = []
+    with tempfile.TemporaryDirectory() as place:
+        scratch = Path(place)
+        paths = made(scratch, clips)
+        packed = pack(paths, scratch / "pack.hdf")
+        sources = (
+            open_sounds(read_pack(packed, ("one",)), RATE, None, workers=0),
+            open_sounds([Clip(path, ()) for path in paths], RATE, scratch / "cache", workers=0),
+        )
+        for name, sounds in zip(names, sources, strict=True):
+            times = in_turn(read(sounds), theirs, rounds)
+            each = [[spent / clips for spent in some] for some in times]
+            found.append(paired(name, "core ms", *each, f"h5py {h5py.__version__} + av {av.__version__}"))
+    return found
 
 
 def main() -> None:

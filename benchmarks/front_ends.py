@@ -2,18 +2,19 @@
 
     python -m benchmarks front_ends --peers PYTHON
 
-Each is a process of its own that computes the same features of the same noise; see `front_end_contestants.py`.
+Each is a process of its own that computes the same features of one noise; see `front_end_contestants.py`.
 """
 
 import tempfile
 from pathlib import Path
 
 import numpy as np
-from inference import Contestant
 from table import Missing, Rows, paired, version
 
+from inference import Contestant
+
 WORKER = Path(__file__).parent / "front_end_contestants.py"
-ROUNDS = 15
+ROUNDS = 9
 PEERS = {
     "slaney": ("decibels of 64 bands at 16 kHz", "librosa"),
     "kaldi": ("Kaldi's bank of 80 bands at 16 kHz", "kaldi-native-fbank"),

@@ -22,7 +22,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from inference import Contestant, race
+from table import Missing, Rows, paired, version
+
+from inference import Contestant, common, race
 
 WORKER = Path(__file__).parent / "hear_contestants.py"
 FIRST = "published"
@@ -100,6 +102,28 @@ def write(path: Path, seconds: int) -> None:
     with soundfile.SoundFile(path, "w", RATE, 1, "PCM_16") as file:
         for _ in range(seconds // 10):
             file.write(0.1 * draws.standard_normal(10 * RATE, np.float32))
+
+
+def rows(peers: Path, seconds: int = 4, rounds: int = 2) -> Rows:
+    """Timed embeddings of PaSST-S."""
+    name = f"timed HEAR embeddings of PaSST-S, {seconds} s"
+    if (released := version("hear21passt", peers)) is None:
+        return [Missing(name, "hear21passt not installed")]
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        common(folder, peers)
+        pair = [
+            Contestant(FIRST, folder, 1, WORKER, peers),
+            Contestant("earmark fp32", folder, 1, WORKER),
+        ]
+        race(pair, "base", 1, 1)  # load and warm up
+        answers = race(pair, "base", seconds, rounds)
+        for one in pair:
+            one.end()
+    ours, theirs = ([run["cpu"] for run in answers[one]] for one in ("earmark fp32", FIRST))
+    off = summarized(answers)["earmark fp32"]["off"]
+    note = f"largest difference of a value {off:.1g}"
+    return [paired(name, "core s", ours, theirs, f"hear21passt {released}", note)]
 
 
 def main() -> None:

@@ -12,8 +12,10 @@ import shutil
 import statistics
 import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
+from table import Missing, Rows, paired, version
 
 from earmark.search.exact import nearest
 from earmark.search.index import Index
@@ -53,8 +55,8 @@ def around(centers: np.ndarray, rows: int, draw: np.random.Generator) -> np.ndar
     return centers[draw.integers(len(centers), size=rows)] + SPREAD * noise
 
 
-def report(index: Index, vectors: np.ndarray, queries: np.ndarray, files: int) -> None:
-    """Time adding, building and asking."""
+def filled(index: Index, vectors: np.ndarray, files: int) -> tuple[float, float]:
+    """Seconds to add vectors in so many parts, and to build."""
     began, first = time.perf_counter(), 0
     for count in split(len(vectors), files):
         rows = range(first, first + count)
@@ -66,9 +68,13 @@ def report(index: Index, vectors: np.ndarray, queries: np.ndarray, files: int) -
         first += count
     added = time.perf_counter()
     index.build()
-    built = time.perf_counter()
-    print(f"{len(vectors)} rows of {vectors.shape[1]} numbers")
-    print(f"added in {added - began:.1f} s, built in {built - added:.1f} s")
+    return added - began, time.perf_counter() - added
+
+
+def asked(
+    index: Index, vectors: np.ndarray, queries: np.ndarray
+) -> tuple[dict[str, list[float]], list[float]]:
+    """Seconds of each query by each way, in turn, and its recall by the index."""
     shares: list[float] = []
     spent: dict[str, list[float]] = {"index": [], "every vector": [], "numpy": []}
     for query in queries:
@@ -83,12 +89,41 @@ def report(index: Index, vectors: np.ndarray, queries: np.ndarray, files: int) -
             spent[name].append(time.perf_counter() - start)
         wanted = {one.path for one in found["every vector"]}
         shares.append(len(wanted & {one.path for one in found["index"]}) / len(wanted))
+    return spent, shares
+
+
+def report(index: Index, vectors: np.ndarray, queries: np.ndarray, files: int) -> None:
+    """Time adding, building and asking."""
+    added, built = filled(index, vectors, files)
+    print(f"{len(vectors)} rows of {vectors.shape[1]} numbers")
+    print(f"added in {added:.1f} s, built in {built:.1f} s")
+    spent, shares = asked(index, vectors, queries)
     middle = {name: statistics.median(some) for name, some in spent.items()}
     print(f"recall@10 {np.mean(shares):.3f} over {len(queries)} queries")
     for name, seconds in middle.items():
         print(
             f"{name:13s} {1000 * seconds:8.1f} ms a query, {seconds / middle['index']:.1f} times the index's"
         )
+
+
+def rows(_: Path, count: int = 200_000, dim: int = 128, queries: int = 30) -> Rows:
+    """A query of an index, beside looking at every vector."""
+    name = f"a query among {count:,} vectors of {dim}"
+    if (released := version("lancedb")) is None:
+        return [Missing(name, "lancedb not installed")]
+    draw = np.random.default_rng(0)
+    centers = draw.normal(size=(CENTERS, dim)).astype(np.float32)
+    vectors = around(centers, count, draw)
+    with tempfile.TemporaryDirectory() as folder:
+        index = Index(folder)
+        added, built = filled(index, vectors, 2)
+        spent, shares = asked(index, vectors, around(centers, queries + 1, draw))
+    note = f"recall@10 {np.mean(shares):.3f}; added in {added:.1f} s, built in {built:.1f} s"
+    ours, lance, plain = ([1000 * one for one in some[1:]] for some in spent.values())
+    return [
+        paired(name, "ms", ours, lance, f"lancedb {released}, every vector", note),
+        paired(name, "ms", ours, plain, f"numpy {np.__version__}, every vector"),
+    ]
 
 
 if __name__ == "__main__":

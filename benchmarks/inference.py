@@ -24,6 +24,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from table import Missing, Rows, paired, version
+
 WORKER = Path(__file__).parent / "contestants.py"
 FIRST = "published default"
 PRECISIONS = ("fp32", "bf16", "int8")
@@ -150,6 +152,46 @@ def show(title: str, table: dict[str, dict[str, Any]], clips: int, peaks: dict[s
             row["of_peak"] = floor(name, peaks) * clips / row["cpu"]
             cells += f" {row['off']:15.2g} {row['of_peak']:8.2f}"
         print(f"{name:20} {cells}")
+
+
+def common(folder: Path, python: Path) -> None:
+    """Have the peers' interpreter write the common weights and sound into a folder."""
+    environment = os.environ | {"PYTHONWARNINGS": "ignore"}
+    subprocess.run(
+        [python, WORKER, "make", folder, "0"], check=True, env=environment, stderr=subprocess.DEVNULL
+    )
+
+
+def rows(peers: Path, rounds: int = 3) -> Rows:
+    """One clip of 10 s by PaSST-S and AST, beside who else computes them."""
+    found: Rows = []
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for name, ours, theirs, package in (
+            ("PaSST-S, clip of 10 s, fp32", "earmark fp32", FIRST, "hear21passt"),
+            ("the same, network alone in ONNX Runtime", "earmark fp32", "onnxruntime fp32", "onnxruntime"),
+            ("the same in int8", "earmark int8", "onnxruntime int8", "onnxruntime"),
+            ("AST, clip of 10 s, fp32", "earmark_ast fp32", "transformers fp32", "transformers"),
+        ):
+            needed = [package, *(["hear21passt"] if "ast" not in ours else [])]
+            needed += ["onnx"] if package == "onnxruntime" else []
+            absent = [one for one in needed if version(one, peers) is None]
+            if absent:
+                found.append(Missing(name, f"{absent[0]} not installed"))
+                continue
+            if package == "hear21passt":
+                common(folder, peers)
+            pair = [Contestant(theirs, folder, 1, WORKER, peers), Contestant(ours, folder, 1)]
+            answers = race(pair, "tag", 1, rounds + 1)
+            for one in pair:
+                one.end()
+            logits = (chain.from_iterable(answers[one.name][0]["given"]) for one in pair)
+            note = (
+                f"largest difference of a logit {max(abs(a - b) for a, b in zip(*logits, strict=True)):.2g}"
+            )
+            times = [[run["cpu"] for run in answers[one][1:]] for one in (ours, theirs)]
+            found.append(paired(name, "core s", *times, f"{package} {version(package, peers)}", note))
+    return found
 
 
 def main() -> None:

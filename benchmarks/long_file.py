@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import soundfile
+from table import Rows, paired
 
 RATE = 44100
 
@@ -56,6 +57,27 @@ def children(process: psutil.Process) -> list[psutil.Process]:
         return process.children(recursive=True)
     except psutil.Error:
         return []
+
+
+def rows(_: Path, minutes: float = 5, times: int = 6, rounds: int = 2) -> Rows:
+    """A long file beside one that is a part of it: memory shall not grow, time only with the length."""
+    with tempfile.TemporaryDirectory() as folder:
+        long, short = Path(folder) / "long.flac", Path(folder) / "short.flac"
+        make(long, minutes * times)
+        make(short, minutes)
+        pairs = [(run(long), run(short)) for _ in range(rounds)]
+    ours, theirs = ([pair[place] for pair in pairs] for place in (0, 1))
+    name, peer = f"`earmark tag` of {minutes * times:.0f} min", f"itself on {minutes:.0f} min"
+    return [
+        paired(f"{name}, most memory", "MB", [one[1] for one in ours], [one[1] for one in theirs], peer),
+        paired(
+            f"{name}, each hour",
+            "s",
+            [one[0] / times / minutes * 60 for one in ours],
+            [one[0] / minutes * 60 for one in theirs],
+            peer,
+        ),
+    ]
 
 
 def main() -> None:

@@ -27,8 +27,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from table import Missing, Rows, paired, version
+
 from inference import WORKER as MAKER
-from inference import Contestant
+from inference import Contestant, common
 
 WORKER = Path(__file__).parent / "training_contestants.py"
 FIRST = "published none"
@@ -109,6 +111,30 @@ def largest_difference(answers: Answers) -> float:
         for a, b in zip(answers[peer], runs, strict=True)
     ]
     return max(gaps, default=float("nan"))
+
+
+def rows(peers: Path, rounds: int = 2) -> Rows:
+    """A training step of one clip, with and without patchout; each side's as it is published."""
+    names = {"none": "training step of PaSST-S, a clip of 10 s", "40/4": "the same with patchout 40/4"}
+    if (released := version("hear21passt", peers)) is None:
+        return [Missing(name, "hear21passt not installed") for name in names.values()]
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        common(folder, peers)
+        sides = {
+            "published": Contestant("published", folder, 1, WORKER, peers),
+            "earmark": Contestant("earmark", folder, 1, WORKER),
+        }
+        answers = race(sides, [f"{side} {how}" for how in names for side in sides], 1, rounds)
+        for side in sides.values():
+            side.end()
+    found: Rows = []
+    for how, name in names.items():
+        ours, theirs = ([run["cpu"] for run in answers[f"{side} {how}"]] for side in ("earmark", "published"))
+        losses = zip(answers[f"earmark {how}"], answers[f"published {how}"], strict=True)
+        note = f"largest difference of a loss {max(abs(a['loss'] - b['loss']) for a, b in losses):.1g}"
+        found.append(paired(name, "core s", ours, theirs, f"hear21passt {released}", note))
+    return found
 
 
 def main() -> None:

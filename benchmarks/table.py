@@ -47,9 +47,7 @@ class Missing(NamedTuple):
 Rows = list[Row | Missing]
 
 
-def paired(
-    name: str, unit: str, ours: list[float], theirs: list[float], peer: str, note: str = ""
-) -> Row:
+def paired(name: str, unit: str, ours: list[float], theirs: list[float], peer: str, note: str = "") -> Row:
     """A row of costs that were measured in turn."""
     ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
     return Row(name, unit, statistics.median(ours), statistics.median(theirs), peer, ratios, note)
@@ -87,7 +85,10 @@ def version(package: str, python: str | Path = sys.executable) -> str | None:
 def markdown(rows: Rows, seconds: float) -> str:
     """The table, with where and when it was made."""
     lines = [f"{date.today()}, {machine()}, {seconds / 60:.0f} minutes.", ""]
-    lines += ["| work | earmark | peer | | times as cheap (least to most of the rounds) | |", "|---|---|---|---|---|---|"]
+    lines += [
+        "| work | earmark | peer | | times as cheap (least to most of the rounds) | |",
+        "|---|---|---|---|---|---|",
+    ]
     for row in rows:
         if isinstance(row, Missing):
             lines.append(f"| {row.name} | - | - | {row.reason} | | |")
