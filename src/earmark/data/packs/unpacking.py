@@ -14,6 +14,7 @@ from earmark.config import ConfigError
 from earmark.data.feeding.decoding import Place, encoded
 from earmark.data.packs.contents import Listed, contents
 from earmark.files import commit
+from earmark.storage import made_folder
 
 TABLE = "clips.csv"
 LONGEST = 200
@@ -52,6 +53,7 @@ def unpack_pack(place: str | Path, folder: Path, step: Callable[[], None] | None
         OSError: the folder cannot be written to; what was written stays, and the same call goes on.
     """
     found = contents(place)
+    made_folder(folder)
     fields = [name for name in found.fields if name not in ("encoded", "source_start", "source_end")]
     taken: set[str] = {_folded(TABLE)}
     rows: list[list[Any]] = []

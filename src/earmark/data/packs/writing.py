@@ -20,7 +20,7 @@ from earmark.data.packs.rows import Packing, Row, fields_used
 from earmark.data.packs.shard import WRITERS, Job, Written, digest, finished
 from earmark.fetching import alone
 from earmark.files import FULL, commit
-from earmark.storage import file_size, is_address
+from earmark.storage import file_size, is_address, made_folder
 
 SECOND_BYTES = 96_000
 """What a second of a stretch is taken to have: 48 kHz of 16 bits."""
@@ -62,7 +62,7 @@ def write_pack(
     packing = packing or Packing()
     if not rows:
         raise ConfigError("there are no clips to pack")
-    folder.mkdir(parents=True, exist_ok=True)
+    made_folder(folder)
     with alone(folder / INDEX):
         _check_same(folder, source, packing)
         _check_elsewhere(folder, rows)
