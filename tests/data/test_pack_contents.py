@@ -399,6 +399,15 @@ def test_a_table_of_addresses_is_packed(table, tmp_path):
     assert (name, data_of(clip)) == ("1.wav", (table.parent / "audio" / "1.wav").read_bytes())
 
 
+def test_what_is_no_pack_at_an_address_is_a_sentence():
+    fsspec.filesystem("memory").pipe("memory://tables/clips.csv", b"file,label")
+    for place, words in (("memory://tables/clips.csv", "only packs are read"), ("memory://none", "nothing")):
+        with pytest.raises(ConfigError, match=words):
+            find_corpus(Path(place))
+    with pytest.raises(OSError, match="nosuch://"):
+        find_corpus(Path("nosuch://bucket/pack"))
+
+
 def test_hdf5_packs_are_read_at_addresses(pack, sounds):
     place = "memory://hdf5/train_mp3.hdf"
     fsspec.filesystem("memory").put(str(pack), place)

@@ -14,6 +14,7 @@ from earmark.data.table import Table
 from earmark.data.tables.columns import Columns, find_columns
 from earmark.data.tables.errors import Mistakes, TableError
 from earmark.data.tables.sheets import open_sheet
+from earmark.storage import address, exists, is_address
 
 TABLES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet", ".pq")
 """Endings of files in a folder that may be its table; a file that is named itself may be called anything."""
@@ -36,6 +37,7 @@ def find_corpus(data: Path, corpus: str | None = None) -> tuple[CorpusConfig, Pa
 
     Raises:
         ConfigError: there is nothing, or nothing that can be told for certain.
+        OSError: an address cannot be read, or what reads it is not installed.
     """
     if corpus in CORPORA:
         return CORPORA[corpus], data
@@ -46,6 +48,10 @@ def find_corpus(data: Path, corpus: str | None = None) -> tuple[CorpusConfig, Pa
         )
     if corpus != "folder" and is_pack(data):
         return Table(), data
+    if is_address(data):
+        there = exists(data)  # or why it cannot be asked
+        what = "is no pack, and only packs are read at addresses; fetch it" if there else "there is nothing"
+        raise ConfigError(f"{address(data)}: {what}")
     if not data.exists():
         raise ConfigError(f"{displayable(data)}: there is no such file or folder")
     if data.is_dir():
