@@ -67,10 +67,12 @@ def main() -> None:
             found += PARTS[name](given.peers)
         except ImportError as error:
             found.append(Missing(name, f"{error.name} not installed"))
-    table = markdown(found, time.perf_counter() - began)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(table)
-    print(table)
+        table = markdown(
+            found, time.perf_counter() - began
+        )  # after each part: a stopped run has told something
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        given.out.write_text(table)
+    print(given.out.read_text())
     try:
         picture(found, given.out.with_suffix(".png"))
     except ImportError:
