@@ -5,6 +5,9 @@ from pathlib import Path
 
 SUFFIX = ".onnx"
 INPUT, OUTPUT, FRAMES = "waveform", "probabilities", "frame_probabilities"
+ONLY_TAGS = (
+    "is an ONNX file, by which `earmark tag` tags and nothing else; give the model that it was exported from"
+)
 KEY = "earmark"
 """Of the metadata that say how sounds are cut, and what the scores are of."""
 

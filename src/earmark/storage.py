@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from earmark.files import commit
 
-SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
+SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")  # of two letters or more: not C:/
 LOCAL = ("file", "local")
 IN_MEMORY = 1 << 24
 """Bytes; what is larger is collected on the disk."""

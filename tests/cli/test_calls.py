@@ -119,3 +119,20 @@ def test_a_recording_is_never_replaced_by_its_own_tags(earmark, checkpoint, fold
     assert done.returncode == 2
     assert b"give another --out" in done.stderr
     assert sound.read_bytes() == before
+
+
+def test_a_table_and_the_files_that_it_names_are_never_replaced(earmark, checkpoint, folder):
+    table, sound = folder / "clips.csv", folder / "sound000.wav"
+    table.write_text(f"file,end\n{sound.name},0.2\n")
+    before = table.read_bytes(), sound.read_bytes()
+    for out in (table, sound):
+        done = earmark("tag", table, "--model", checkpoint, "--out", out, "--format", "csv")
+        assert done.returncode == 2
+        assert b"give another --out" in done.stderr
+    assert (table.read_bytes(), sound.read_bytes()) == before
+
+
+def test_one_file_at_an_address_is_no_output(earmark, checkpoint, folder):
+    done = earmark("tag", folder, "--model", checkpoint, "--out", "s3://bucket/tags.csv")
+    assert done.returncode == 2
+    assert b"s3://bucket/tags.csv is an address" in done.stderr

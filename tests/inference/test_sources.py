@@ -132,8 +132,11 @@ def test_a_table_is_a_list_of_its_sounds(folder):
 def test_a_table_that_is_wrong_is_refused_before_any_work(folder):
     (folder / "clips.csv").write_text("sound,start\na.flac,1\n")
     (folder / "times.tsv").write_text("file\tstart\tend\na.flac\t3\t2\nb.WAV\tsoon\t\n")
-    with pytest.raises(TableError, match="no column of the files"):
+    with pytest.raises(TableError, match="no column of the files") as raised:
         list(Search([str(folder / "clips.csv")]))
+    assert "--set" not in str(raised.value)
+    [unmatched] = Search([f"{folder}/cli[?]*.csv"])
+    assert "no file matches" in unmatched.error
     with pytest.raises(TableError, match=r"(?s)2 mistakes.*line 2.*line 3"):
         list(Search([str(folder / "times.tsv")]))
 

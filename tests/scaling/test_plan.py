@@ -14,7 +14,7 @@ from earmark.config import ConfigError
 from earmark.inference.parts import part_name, within
 from earmark.inference.sources import Item, Part
 from earmark.scaling import plan as planning
-from earmark.scaling.plan import Block, found_plan, items_of, make_plan, missing
+from earmark.scaling.plan import Block, anywhere, found_plan, items_of, make_plan, missing
 
 SETTINGS = {"verb": "embed", "model": "builtin", "layer": None, "paths": "sounds"}
 NAMES = st.text("a/é\n \U0001f415", min_size=1, max_size=6)
@@ -109,3 +109,20 @@ def test_a_plan_may_lie_elsewhere():
     assert missing(folder, plan) == plan.blocks == [Block(0, 0, plan.blocks[0].stop, 2)]
     assert [item.name for item in items_of(folder, plan.blocks[0])] == ["a", "b"]
     assert within(folder, "x") == "memory://scaling/plan/x"
+
+
+def test_a_path_means_the_same_elsewhere_also_behind_a_link(tmp_path, monkeypatch):
+    (tmp_path / "far" / "in").mkdir(parents=True)
+    (tmp_path / "far" / "dog.wav").write_bytes(b"here")
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "in")
+    monkeypatch.chdir(tmp_path)
+    found = anywhere("link/../dog.wav")
+    monkeypatch.chdir("/")
+    assert Path(found).read_bytes() == b"here"
+    assert anywhere("s3://bucket/a/../dog.wav") == "s3://bucket/a/../dog.wav"
+
+
+def test_parts_without_a_plan_are_not_gone_on_with(tmp_path):
+    (tmp_path / part_name(0)).write_bytes(b"")
+    with pytest.raises(ConfigError, match="parts and no plan"):
+        make_plan(str(tmp_path), [Item("a", "/a.wav")], SETTINGS, 4)

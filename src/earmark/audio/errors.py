@@ -2,6 +2,8 @@
 
 import os
 
+from earmark.storage import address
+
 
 class AudioError(ValueError):
     """Sound that cannot be had; names the source and the reason.
@@ -29,7 +31,7 @@ class AudioWarning(UserWarning):
 
 
 def displayable(path: str | bytes | os.PathLike[str]) -> str:
-    """Any path as text that can be encoded in UTF-8.
+    """Any path or address as text that can be encoded in UTF-8.
 
     Args:
         path: a path as the system or the user gave it; bytes that are no UTF-8 become backslash escapes,
@@ -39,7 +41,7 @@ def displayable(path: str | bytes | os.PathLike[str]) -> str:
         >>> print(displayable(b"caf\\xe9.wav"))
         caf\\xe9.wav
     """
-    name = os.fspath(path)
+    name = path if isinstance(path, bytes) else address(path)
     if isinstance(name, str):
         try:
             name = name.encode("utf-8", "surrogateescape")

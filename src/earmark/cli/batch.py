@@ -17,8 +17,9 @@ from earmark.files import commit
 from earmark.inference.formats import check, pieces
 from earmark.inference.journal import Journal, OutputError, Record, failure
 from earmark.inference.settings import Run, cores
-from earmark.inference.sources import Item, Search
+from earmark.inference.sources import Item, Part, Search
 from earmark.inference.tables import reason
+from earmark.storage import is_address
 
 Results = Iterator[Any]
 Hear = Callable[[Iterator[Item], Pool | None], Results]
@@ -84,6 +85,11 @@ def run_batch(batch: Batch) -> int:
         raise ConfigError("--resume needs --out FILE: it goes on with what that file holds")
     if batch.form == "parquet" and batch.out is None:
         raise ConfigError("parquet needs --out FILE: it is no text")
+    if batch.out is not None and is_address(batch.out):
+        raise ConfigError(
+            f"{displayable(batch.out)} is an address; give a file of this machine, or a folder and "
+            "--engine ray"
+        )
     check(batch.form)
     output = Output()
     if batch.out is not None:
@@ -157,7 +163,8 @@ def _hearing(
         def heard(done: Counter[str]) -> Results:
             before = done.copy()
             watch.expect(lambda: sum(1 for _ in _rest(Search(batch.search.paths), before)))
-            for result in ready.hear(_apart_from(batch.out, _rest(batch.search, done)), pool):
+            items = _apart_from(batch.out, batch.search.listing, _rest(batch.search, done))
+            for result in ready.hear(items, pool):
                 watch.step(result.seconds)
                 if result.error is not None:
                     watch.tell(f"{result.path}: {reason(result.error)}")
@@ -183,15 +190,22 @@ def share_cores(threads: int) -> None:
     torch.set_num_threads(min(torch.get_num_threads(), threads))
 
 
-def _apart_from(out: Path | None, items: Iterator[Item]) -> Iterator[Item]:
-    """The items, as long as none of them is the very file that the output would replace."""
+def _apart_from(out: Path | None, listing: str | None, items: Iterator[Item]) -> Iterator[Item]:
+    """The items, as long as neither the list nor the file of any is the one that the output would replace."""
     target = out.stat() if out is not None and out.exists() else None
+    if listing is not None and _is_at(listing, target):
+        raise ConfigError(f"{displayable(listing)} would be replaced by what is heard; give another --out")
     for item in items:
-        if target is not None and isinstance(item.source, str):
-            with suppress(OSError):
-                if os.path.samestat(os.stat(item.source), target):  # noqa: PTH116  (names that are no text)
-                    raise ConfigError(f"{item.name} would be replaced by its own tags; give another --out")
+        path = item.source.path if isinstance(item.source, Part) else item.source
+        if isinstance(path, str) and _is_at(path, target):
+            raise ConfigError(f"{item.name} would be replaced by its own tags; give another --out")
         yield item
+
+
+def _is_at(path: str, target: os.stat_result | None) -> bool:
+    with suppress(OSError):
+        return target is not None and os.path.samestat(os.stat(path), target)  # noqa: PTH116  (odd names)
+    return False
 
 
 def _rest(search: Search, done: Counter[str]) -> Iterator[Item]:

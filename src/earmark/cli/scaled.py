@@ -11,8 +11,8 @@ from earmark.config import ConfigError
 from earmark.inference.formats import check
 from earmark.inference.journal import OutputError
 from earmark.inference.parts import measured, names_of_parts, part_name, write_index
-from earmark.scaling.engine import hear_blocks
-from earmark.scaling.plan import Plan, found_plan, make_plan, missing
+from earmark.scaling.engine import hear_blocks, see_to
+from earmark.scaling.plan import Plan, anywhere, found_plan, make_plan, missing
 from earmark.scaling.work import Work
 from earmark.storage import address as as_address
 from earmark.storage import is_address
@@ -58,6 +58,7 @@ def _folder(batch: Batch) -> str:
 
 def _run_scaled(batch: Batch, folder: str, address: str | None) -> int:
     Output()  # what libraries print is no output
+    see_to(address)
     with Watch() as watch:
         plan = _plan(batch, folder, watch)
         blocks = missing(folder, plan)
@@ -86,7 +87,7 @@ def _run_scaled(batch: Batch, folder: str, address: str | None) -> int:
 
 
 def _plan(batch: Batch, folder: str, watch: Watch) -> Plan:
-    settings = {**batch.settings, "paths": _brief(batch.search.paths)}
+    settings = {**batch.settings, "paths": _brief([anywhere(path) for path in batch.search.paths])}
     plan = found_plan(folder, settings) if batch.resume else None
     if plan is None:
         if batch.settings.get("model_digest") is None:

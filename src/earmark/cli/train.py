@@ -33,7 +33,8 @@ def train(
 
     Args:
         recipe: a name that `earmark recipes` lists, or a recipe.json; left away with --from.
-        data: folder of the corpus; or with --from a table (csv, tsv, jsonl, parquet) or a folder of classes.
+        data: folder of the corpus; or with --from a table (csv, tsv, jsonl, parquet), a folder of classes
+            or a pack.
         out: run folder to make; `earmark tag --model OUT` reads it at once.
         from_: fine-tune this model, by name or file, with settings chosen from the size of the data.
         set_: changes of the recipe, such as --set corpus.fold=2; may be given several times.

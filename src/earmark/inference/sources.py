@@ -121,11 +121,14 @@ class Search:
     @cached_property
     def listing(self) -> str | None:
         """The one table or pack that is named; beside other paths it would be a file like any other."""
-        if len(self.paths) != 1 or self.paths[0] == "-" or _has_known_end(self.paths[0]):
+        if len(self.paths) != 1:
+            return None
+        [path] = self.paths
+        if path == "-" or _has_known_end(path) or not (os.path.lexists(path) or is_address(path)):
             return None
         from earmark.data.inventory import is_inventory  # late: it takes long to import
 
-        return self.paths[0] if is_inventory(self.paths[0]) else None
+        return path if is_inventory(path) else None
 
     @cached_property
     def single(self) -> bool:

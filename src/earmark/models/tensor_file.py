@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
+from earmark.onnx_file import ONLY_TAGS, is_onnx
+
 MAX_HEADER_BYTES = 16 * 1024**2
 MAX_HEADER_PARTS = 1_000_000
 MAX_TENSORS = 20_000
@@ -76,6 +78,8 @@ def opened(path: Path) -> Generator[BufferedReader, None, None]:
     Raises:
         CheckpointError: it is no regular file, or cannot be opened.
     """
+    if is_onnx(path):
+        raise CheckpointError(path, ONLY_TAGS)
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
         file = os.fdopen(os.open(path, flags), "rb")

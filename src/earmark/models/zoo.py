@@ -17,7 +17,6 @@ from earmark.models.ensemble import Ensemble
 from earmark.models.precision import Precision, with_precision
 from earmark.models.recognized import recognize
 from earmark.models.tagger import Tagger
-from earmark.onnx_file import is_onnx
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 NAMES = ("builtin", *(entry.name for entry in PUBLISHED))
@@ -76,11 +75,6 @@ def load(
         >>> model.sample_rate, "Dog" in model.labels.names
         (16000, True)
     """
-    if is_onnx(name_or_file):
-        raise ConfigError(
-            f"{name_or_file} is an ONNX file, by which `earmark tag` tags and nothing else; give the "
-            "model that it was exported from"
-        )
     members = members_of(name_or_file)
     if members is not None:
         return Ensemble([load(member, device=device, precision=precision) for member in members]).eval()

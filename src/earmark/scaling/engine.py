@@ -111,8 +111,6 @@ def _connected(address: str | None) -> Generator[tuple[Any, Any], None, None]:
     core, data = ray()
     handler = signal.getsignal(signal.SIGTERM)
     here = {"include_dashboard": False} if address is None else {}
-    if address is not None:
-        _knock(address)
     try:
         with _muffled():
             core.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **here)
@@ -127,12 +125,15 @@ def _connected(address: str | None) -> Generator[tuple[Any, Any], None, None]:
         core.shutdown()
 
 
-def _knock(address: str) -> None:
-    """See that somebody listens: Ray would try for minutes.
+def see_to(address: str | None) -> None:
+    """See that Ray is installed and that somebody listens, before any work: Ray itself would try for minutes.
 
     Raises:
-        ConfigError: nobody does.
+        ConfigError: it is not, or nobody does.
     """
+    ray()
+    if address is None:
+        return
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdecimal():
         return  # auto, or a name of Ray's

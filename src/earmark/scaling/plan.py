@@ -66,7 +66,11 @@ def make_plan(folder: str, items: Iterable[Item], settings: dict[str, Any], batc
     """
     if not is_address(folder):
         Path(folder).mkdir(parents=True, exist_ok=True)
-    if exists(within(folder, PLAN)) or names_of_parts(folder):
+    if names_of_parts(folder) and not exists(within(folder, PLAN)):
+        raise ConfigError(
+            f"{displayable(folder)} holds parts and no {PLAN}, so nobody knows of what; give another folder"
+        )
+    if exists(within(folder, PLAN)):
         raise ConfigError(
             f"{displayable(folder)} holds a run already; go on with it by --resume, or give another folder"
         )
@@ -139,14 +143,15 @@ def _source_told(item: Item) -> Any:
     if source is None:
         return None
     if isinstance(source, str):
-        return _anywhere(source)
+        return anywhere(source)
     if isinstance(source, Part):
-        return source._replace(path=_anywhere(source.path))
+        return source._replace(path=anywhere(source.path))
     raise ConfigError(f"{item.name}: other processes cannot hear it; --engine ray takes files and addresses")
 
 
-def _anywhere(path: str) -> str:
-    return path if is_address(path) else os.path.abspath(path)  # noqa: PTH100  (names that are no text)
+def anywhere(path: str) -> str:
+    """A path that means the same wherever the command is given; `..` stays, as it may lie behind a link."""
+    return path if is_address(path) else os.path.join(os.getcwd(), path)  # noqa: PTH109, PTH118  (odd names)
 
 
 def _item(name: str, told: Any, error: str | None) -> Item:

@@ -41,6 +41,8 @@ NAMES = {
 
 _KNOWN = {role: tuple(names.split()) for role, names in NAMES.items()}
 _ALL = {name for names in _KNOWN.values() for name in names} | {"offset"}
+OR_BY_SET = ", or give its name by --set corpus.columns."
+"""Said where a command has such an option."""
 _SECONDS = re.compile(r"_(?:in_)?(?:s|secs?|seconds?)$")
 _OTHER_UNITS = re.compile(r"_(?:in_)?(ms|msecs?|milliseconds?|samples?|frames?|minutes?|hours?)$")
 
@@ -207,6 +209,6 @@ def _missing(role: str, what: str, header: Sequence[str]) -> str:
     remedy = f"rename {near!r} to {role!r}" if near else f"name it {role!r}"
     other = "the labels of one-hot columns are not guessed; " if role == "label" and len(header) > 10 else ""
     return (
-        f"there is no column of {what}; the columns are {listed(header)}; {other}{remedy}, or give its name "
-        f"by --set corpus.columns.{role}=NAME"
+        f"there is no column of {what}; the columns are {listed(header)}; {other}{remedy}"
+        f"{OR_BY_SET}{role}=NAME"
     )

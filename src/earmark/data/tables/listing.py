@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from earmark.data.clips import Clip
-from earmark.data.tables.columns import Columns
+from earmark.data.tables.columns import OR_BY_SET, Columns
 from earmark.data.tables.entries import read_entries
-from earmark.data.tables.errors import Mistakes
+from earmark.data.tables.errors import Mistakes, TableError
 from earmark.data.tables.files import find_audio, paths_of
 from earmark.storage import is_address, local_copy
 
@@ -40,8 +40,11 @@ def listed_sounds(table: str) -> Iterator[tuple[str, Clip]]:
     """
     with local_copy(table) as path:
         mistakes = Mistakes(Path(table))
-        entries = read_entries(path, SOUNDS_ALONE, mistakes, needed=("path",))
-        mistakes.check()
+        try:
+            entries = read_entries(path, SOUNDS_ALONE, mistakes, needed=("path",))
+            mistakes.check()
+        except TableError as error:  # who listens has no --set for columns
+            raise TableError(sentence.partition(OR_BY_SET)[0] for sentence in error.sentences) from None
     if is_address(table):
         folder = table.rpartition("/")[0]
         paths = [name if is_address(name) else f"{folder}/{name}" for name in entries.files]
