@@ -38,6 +38,11 @@ PASST = TINY.replace(
 )
 SHARDED = Settings(shard=True, resume=True, save_steps=2)
 ALONE = Settings(resume=True, save_steps=2)
+EACH_WAY = pytest.mark.parametrize(
+    "settings",
+    [pytest.param(Settings(), marks=pytest.mark.slow), Settings(shard=True)],
+    ids=["copies", "sharded"],
+)
 
 # Python 3.12 warns of forks beside threads; torch has some that sleep.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
@@ -126,7 +131,7 @@ def test_a_sharded_run_that_was_stopped_is_the_same_to_the_bit(tones: Path, tmp_
     assert first.read_bytes() == second.read_bytes()
 
 
-@pytest.mark.parametrize("settings", [Settings(), Settings(shard=True)], ids=["copies", "sharded"])
+@EACH_WAY
 def test_batches_in_parts_and_shares_without_a_clip_change_nothing(
     settings: Settings, tones: Path, tmp_path: Path
 ) -> None:
@@ -137,7 +142,7 @@ def test_batches_in_parts_and_shares_without_a_clip_change_nothing(
     agree(tmp_path / "two", tmp_path / "one")
 
 
-@pytest.mark.parametrize("settings", [Settings(), Settings(shard=True)], ids=["copies", "sharded"])
+@EACH_WAY
 def test_batch_norms_leave_out_a_share_without_a_clip(
     settings: Settings, tones: Path, tmp_path: Path
 ) -> None:

@@ -30,7 +30,9 @@ def test_it_learns_what_can_be_learned_and_writes_a_model_that_tags(tones: Path,
     assert Recipe.from_dict(json.loads((tmp_path / "run" / "recipe.json").read_text())) == TINY
 
 
-@pytest.mark.parametrize("patchout", [Patchout(), Patchout(time=1, patches=1)])
+@pytest.mark.parametrize(
+    "patchout", [pytest.param(Patchout(), marks=pytest.mark.slow), Patchout(time=1, patches=1)]
+)
 def test_the_same_seed_gives_the_same_weights_bit_for_bit(tones: Path, patchout: Patchout) -> None:
     encoder = PaSST(n_bands=32, max_frames=30, dim=16, depth=1, heads=2, stride=(8, 6), patchout=patchout)
     recipe = TINY.replace(model=TINY.model.replace(encoder=encoder), epochs=1)

@@ -69,7 +69,7 @@ def told(run: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("name", "step"),
     [
-        ("content", 1),
+        pytest.param("content", 1, marks=pytest.mark.slow),
         ("clusters", 4),
         pytest.param("content", 4, marks=pytest.mark.slow),
         pytest.param("clusters", 1, marks=pytest.mark.slow),
