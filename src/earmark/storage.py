@@ -46,6 +46,16 @@ def address(path: str | os.PathLike[str]) -> str:
     return f"{scheme}://{'/' if scheme in LOCAL else ''}{text[found.end() :]}"
 
 
+def inside(folder: str | os.PathLike[str], name: str) -> str:
+    """The path or address of a file in a folder.
+
+    Example:
+        >>> inside("s3:/bucket/pack/", "pack.json"), inside("packs/a", "pack.json")
+        ('s3://bucket/pack/pack.json', 'packs/a/pack.json')
+    """
+    return f"{address(folder).rstrip('/')}/{name}"
+
+
 class Entry(NamedTuple):
     """A file that `listed` found.
 

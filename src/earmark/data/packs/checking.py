@@ -8,8 +8,8 @@ from earmark.audio import AudioError, displayable
 from earmark.config import ConfigError
 from earmark.data.feeding.decoding import Place, encoded
 from earmark.data.packs.contents import contents
-from earmark.data.packs.index import INDEX, Shard, inside, read_index
-from earmark.storage import address, file_size, listed, opened_file
+from earmark.data.packs.index import INDEX, Shard, read_index
+from earmark.storage import address, file_size, inside, listed, opened_file
 
 
 class Checked(NamedTuple):

@@ -13,12 +13,12 @@ from earmark.data.class_folders import is_sound
 from earmark.data.clips import Clip
 from earmark.data.fsd50k import FSD50K
 from earmark.data.packs.hdf5 import SUFFIXES, read_names, read_pack, target_shape
-from earmark.data.packs.index import INDEX, PACKED, inside, read_beside, read_index, shards_of
+from earmark.data.packs.index import INDEX, PACKED, read_beside, read_index, shards_of
 from earmark.data.packs.parquet import batches, class_names, is_plain, opened, sound_column
 from earmark.data.packs.tars import ShardError, labels_of, members
 from earmark.data.tables.cells import is_part
 from earmark.labels import OPENMIC, audioset_labels
-from earmark.storage import address, exists, is_address, is_folder, listed, opened_file
+from earmark.storage import address, exists, inside, is_address, is_folder, listed, opened_file
 
 SHARD_OF_SPLIT = re.compile(r"(\w+)-\d{5}-of-\d{5}(?:-\w+)?\.(?:parquet|tar)")
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 from earmark.config import ConfigError
 from earmark.data.packs.contents import contents, is_pack
-from earmark.data.packs.index import INDEX, inside
+from earmark.data.packs.index import INDEX
 from earmark.data.packs.parquet import is_plain
 from earmark.data.tables.columns import names_of, plain
 from earmark.data.tables.errors import Mistakes
 from earmark.data.tables.rows import read_csv, read_lines
-from earmark.storage import exists, is_address, is_folder
+from earmark.storage import exists, inside, is_address, is_folder
 
 _FORMATS = "give a table as CSV, TSV, JSON lines, JSON or Parquet"
 _SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".numbers")
