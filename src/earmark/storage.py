@@ -171,6 +171,20 @@ def listed(folder: str | os.PathLike[str], ending: str = "") -> list[Entry]:
     return [Entry(name, named[name]) for name in sorted(named) if name.endswith(ending)]
 
 
+def folders_in(folder: str | os.PathLike[str]) -> list[str]:
+    """The folders directly in a folder, sorted.
+
+    Raises:
+        OSError: the folder cannot be listed.
+    """
+    if not is_address(folder):
+        return [str(path) for path in sorted(Path(folder).iterdir()) if path.is_dir()]
+    with _sentences(folder):
+        system, inner = _found(folder)
+        entries = [entry for entry in system.ls(inner, detail=True) if entry["type"] == "directory"]
+        return sorted(str(system.unstrip_protocol(entry["name"])) for entry in entries)
+
+
 def found_below(folder: str) -> Iterator[str]:
     """The addresses of all files below one, sorted.
 
