@@ -114,6 +114,16 @@ def clips_of(place: str | Path) -> list[tuple[str, Clip]]:
     return [(_called(one, found.origin(one)), clip_of(one)) for one in found.clips]
 
 
+def fault(one: Listed, error: Exception) -> str:
+    """Why a clip cannot be read, after its name where it has one; the error says where it is.
+
+    Example:
+        >>> fault(Listed("a.tar", 0, "dog.wav", ()), ValueError("a.tar, row 0: no sound"))
+        'dog.wav: a.tar, row 0: no sound'
+    """
+    return f"{displayable(one.name)}: {error}" if one.name else str(error)
+
+
 def clip_of(one: Listed) -> Clip:
     """A clip of a pack, without labels."""
     return Clip(Path(one.shard), (), row=one.row)

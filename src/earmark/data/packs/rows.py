@@ -38,14 +38,14 @@ def origin_of(said: Mapping[str, Any]) -> Origin:
         >>> origin_of({"source_start": 1.5, "source_end": 3.0, "encoded": "../../x"})
         Origin(start=1.5, end=3.0, encoded=None)
     """
-    start, end, ending = said.get("source_start"), said.get("source_end"), said.get("encoded")
-    start = float(start) if _is_time(start) else None
-    end = float(end) if start is not None and _is_time(end) and end > start else None
+    start, end, ending = _time(said.get("source_start")), _time(said.get("source_end")), said.get("encoded")
+    if start is None or (end is not None and end <= start):
+        end = None
     return Origin(start, end, ending if ending in ENDINGS else None)
 
 
-def _is_time(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value < math.inf
+def _time(value: Any) -> float | None:
+    return float(value) if type(value) in (int, float) and 0 <= value < math.inf else None
 
 
 class Row(NamedTuple):

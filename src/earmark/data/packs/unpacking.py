@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from earmark.audio import AudioError, displayable
 from earmark.config import ConfigError
 from earmark.data.feeding.decoding import Place, encoded
-from earmark.data.packs.contents import Listed, contents
+from earmark.data.packs.contents import Listed, contents, fault
 from earmark.data.packs.rows import Origin
 from earmark.data.tables.columns import says_where
 from earmark.files import commit
@@ -67,7 +67,7 @@ def unpack_pack(place: str | Path, folder: Path, step: Callable[[], None] | None
         try:
             data = encoded(Place(one.shard, one.row, 0, None))
         except AudioError as error:
-            unreadable.append(f"{displayable(one.name)}: {error}")
+            unreadable.append(fault(one, error))
             continue
         _put(folder / name, data if isinstance(data, bytes) else b"")
         rows.append([name, *(_cell(field, said[field]) for field in fields)])
