@@ -46,6 +46,16 @@ def address(path: str | os.PathLike[str]) -> str:
     return f"{scheme}://{'/' if scheme in LOCAL else ''}{text[found.end() :]}"
 
 
+def inside(folder: str | os.PathLike[str], name: str) -> str:
+    """The path or address of a file in a folder.
+
+    Example:
+        >>> inside("s3:/bucket/pack/", "pack.json"), inside("packs/a", "pack.json")
+        ('s3://bucket/pack/pack.json', 'packs/a/pack.json')
+    """
+    return f"{address(folder).rstrip('/')}/{name}"
+
+
 class Entry(NamedTuple):
     """A file that `listed` found.
 
@@ -159,6 +169,20 @@ def listed(folder: str | os.PathLike[str], ending: str = "") -> list[Entry]:
         entries = [entry for entry in system.ls(inner, detail=True) if entry["type"] == "file"]
         named = {str(system.unstrip_protocol(entry["name"])): entry.get("size") for entry in entries}
     return [Entry(name, named[name]) for name in sorted(named) if name.endswith(ending)]
+
+
+def folders_in(folder: str | os.PathLike[str]) -> list[str]:
+    """The folders directly in a folder, sorted.
+
+    Raises:
+        OSError: the folder cannot be listed.
+    """
+    if not is_address(folder):
+        return [str(path) for path in sorted(Path(folder).iterdir()) if path.is_dir()]
+    with _sentences(folder):
+        system, inner = _found(folder)
+        entries = [entry for entry in system.ls(inner, detail=True) if entry["type"] == "directory"]
+        return sorted(str(system.unstrip_protocol(entry["name"])) for entry in entries)
 
 
 def found_below(folder: str) -> Iterator[str]:

@@ -246,6 +246,7 @@ def test_a_damaged_index_is_a_sentence(table, tmp_path):
         "[]",
         '{"format": "other"}',
         index.replace("data-", "../data-"),
+        index.replace(f"data-00000-of-{len(list(folder.glob('data-*'))):05d}.parquet", ".."),
         index.replace('"bytes"', '"b"'),
     ):
         (folder / "pack.json").write_text(damaged)

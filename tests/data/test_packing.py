@@ -201,6 +201,34 @@ def test_another_pack_is_not_overwritten_nor_the_sounds(corpus, tmp_path):
         write([], tmp_path / "none", SMALL)
 
 
+def test_a_file_of_others_that_is_called_like_a_shard_stays(corpus, tmp_path):
+    (tmp_path / "hub").mkdir()
+    theirs = tmp_path / "hub" / "data-00000-of-00001.parquet"
+    theirs.write_bytes(b"of the hub")
+    with pytest.raises(ConfigError, match=r"data-00000-of-00001\.parquet is called like a file of a pack"):
+        write(rows_of(corpus[:2]), tmp_path / "hub")
+    assert theirs.read_bytes() == b"of the hub"
+
+
+def test_a_shard_that_was_written_over_and_cut_off_is_not_taken_for_the_earlier_one(tmp_path, monkeypatch):
+    clips = [Clip(tmp_path / f"{name}.wav", ("Dog",)) for name in "ab"]
+    for seed, clip in enumerate(clips):
+        soundfile.write(clip.path, noise(0.1, seed), RATE)
+    first, second = ([Row("dog.wav", clip)] for clip in clips)
+    write(first, tmp_path / "out")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("hashlib.file_digest", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write(second, tmp_path / "out")
+    write(first, tmp_path / "out")
+    assert data_of(clips_of(tmp_path / "out")[0][1]) == clips[0].path.read_bytes()
+    assert check_pack(tmp_path / "out").wrong == []
+
+
 def encoded_anew(
     sound: np.ndarray, tmp_path: Path, packing: Packing, subtype: str = "PCM_16"
 ) -> tuple[bytes, Index]:

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earmark.config import ConfigError
-from earmark.inference.parts import part_name, within
+from earmark.inference.parts import part_name
 from earmark.inference.sources import Item, Part
 from earmark.scaling import plan as planning
 from earmark.scaling.plan import Block, anywhere, found_plan, items_of, make_plan, missing
+from earmark.storage import inside
 
 SETTINGS = {"verb": "embed", "model": "builtin", "layer": None, "paths": "sounds"}
 NAMES = st.text("a/é\n \U0001f415", min_size=1, max_size=6)
@@ -108,7 +109,7 @@ def test_a_plan_may_lie_elsewhere():
     assert found_plan(folder, SETTINGS) == plan
     assert missing(folder, plan) == plan.blocks == [Block(0, 0, plan.blocks[0].stop, 2)]
     assert [item.name for item in items_of(folder, plan.blocks[0])] == ["a", "b"]
-    assert within(folder, "x") == "memory://scaling/plan/x"
+    assert inside(folder, "x") == "memory://scaling/plan/x"
 
 
 def test_a_path_means_the_same_elsewhere_also_behind_a_link(tmp_path, monkeypatch):

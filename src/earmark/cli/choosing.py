@@ -40,8 +40,8 @@ def chosen_recipe(
 def on_pack(recipe: Any, data: Path) -> Any:
     """A recipe of a known corpus, with a pack of it as the data: the same labels, the same fold held out."""
     from earmark.data import Table
-    from earmark.data.packs.index import INDEX, inside
-    from earmark.storage import exists
+    from earmark.data.packs.index import INDEX
+    from earmark.storage import exists, inside
 
     corpus = recipe.corpus
     if isinstance(corpus, Table) or not exists(inside(data, INDEX)):

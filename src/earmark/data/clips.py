@@ -29,6 +29,20 @@ class Clip(NamedTuple):
     row: int | None = None
 
 
+def name_of(file: str, clip: Clip) -> str:
+    """What results call a clip of a file.
+
+    Example:
+        >>> name_of("a.wav", Clip(Path("a.wav"), (), start=2.0))
+        'a.wav#t=2'
+    """
+    name = file if clip.row is None else f"{file}#row={clip.row}"
+    if clip.start == 0 and clip.end is None:
+        return name
+    mark = "#" if clip.row is None else "&"
+    return f"{name}{mark}t={clip.start:.10g}" + ("" if clip.end is None else f",{clip.end:.10g}")
+
+
 class Split(NamedTuple):
     """A corpus read from disk.
 

@@ -14,7 +14,7 @@ from earmark.config import ConfigError, Frozen, did_you_mean
 from earmark.data import CORPORA, CorpusConfig
 from earmark.data.class_folders import is_sound
 from earmark.data.clips import Clip, Split
-from earmark.data.packs.contents import clips_of, is_pack
+from earmark.data.packs.contents import clip_of, contents, is_pack
 from earmark.labels import LabelSet
 
 log = logging.getLogger(__name__)
@@ -49,9 +49,8 @@ class Unlabeled(Frozen):
             ConfigError: it is nothing of these.
         """
         if is_pack(root):
-            return Split(
-                LabelSet(), [clip for name, clip in clips_of(root) if not self._is_left_out(name)], []
-            )
+            clips = [clip_of(one) for one in contents(root).clips if not self._is_left_out(one.name)]
+            return Split(LabelSet(), clips, [])
         if root.is_file():
             if not is_sound(root.name):
                 raise ConfigError(

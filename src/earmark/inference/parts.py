@@ -7,7 +7,7 @@ from typing import NamedTuple
 from earmark.audio import displayable
 from earmark.config import ConfigError
 from earmark.inference.parquet import opened_parquet
-from earmark.storage import address, committed, exists, is_folder, listed, read_bytes
+from earmark.storage import address, committed, exists, inside, is_folder, listed, read_bytes
 
 INDEX = "index.json"
 """What stands last in the folder: it names all parts, in order."""
@@ -25,16 +25,6 @@ class PartFile(NamedTuple):
     name: str
     rows: int
     failed: int
-
-
-def within(folder: str | os.PathLike[str], name: str) -> str:
-    """The path or address of a file in a folder.
-
-    Example:
-        >>> within("s3://bucket/vectors/", "index.json"), within("vectors", "index.json")
-        ('s3://bucket/vectors/index.json', 'vectors/index.json')
-    """
-    return f"{address(folder).rstrip('/')}/{name}"
 
 
 def part_name(number: int) -> str:
@@ -66,7 +56,7 @@ def measured(folder: str | os.PathLike[str], name: str) -> PartFile:
     Raises:
         ConfigError: it is no part.
     """
-    with opened_parquet(within(folder, name)) as file:
+    with opened_parquet(inside(folder, name)) as file:
         column = file.schema_arrow.names.index("error")
         groups = [file.metadata.row_group(index) for index in range(file.metadata.num_row_groups)]
         heard = sum(group.column(column).statistics.null_count for group in groups)
@@ -81,7 +71,7 @@ def write_index(folder: str | os.PathLike[str], parts: list[PartFile]) -> None:
     """
     told = {"rows": sum(part.rows for part in parts), "failed": sum(part.failed for part in parts)}
     text = json.dumps({**told, "parts": [part._asdict() for part in parts]}, indent=1)
-    with committed(within(folder, INDEX)) as file:
+    with committed(inside(folder, INDEX)) as file:
         file.write(text.encode())
 
 
@@ -98,13 +88,13 @@ def parts_of(path: str | os.PathLike[str]) -> list[str]:
     """
     if not is_folder(path):
         return [address(path)]
-    if not exists(within(path, INDEX)):
+    if not exists(inside(path, INDEX)):
         raise ConfigError(
             f"{displayable(path)}: is a folder without {INDEX}, which is written when all parts are done; "
             "the command that began it finishes it with --resume"
         )
     try:
-        parts = [str(part["name"]) for part in json.loads(read_bytes(within(path, INDEX)))["parts"]]
+        parts = [str(part["name"]) for part in json.loads(read_bytes(inside(path, INDEX)))["parts"]]
     except (ValueError, LookupError, TypeError) as error:
         raise ConfigError(f"{displayable(path)}: its {INDEX} is damaged ({error})") from None
-    return [within(path, name) for name in parts]
+    return [inside(path, name) for name in parts]

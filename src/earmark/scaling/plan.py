@@ -11,9 +11,9 @@ from typing import Any, BinaryIO, NamedTuple
 from earmark.audio import displayable
 from earmark.config import ConfigError
 from earmark.inference.journal import refuse_others
-from earmark.inference.parts import names_of_parts, part_name, within
+from earmark.inference.parts import names_of_parts, part_name
 from earmark.inference.sources import Item, Part
-from earmark.storage import committed, exists, is_address, opened_file, read_bytes
+from earmark.storage import committed, exists, inside, is_address, opened_file, read_bytes
 
 PLAN, ITEMS = "plan.json", "items.jsonl"
 LARGEST = 256
@@ -66,20 +66,20 @@ def make_plan(folder: str, items: Iterable[Item], settings: dict[str, Any], batc
     """
     if not is_address(folder):
         Path(folder).mkdir(parents=True, exist_ok=True)
-    if names_of_parts(folder) and not exists(within(folder, PLAN)):
+    if names_of_parts(folder) and not exists(inside(folder, PLAN)):
         raise ConfigError(
             f"{displayable(folder)} holds parts and no {PLAN}, so nobody knows of what; give another folder"
         )
-    if exists(within(folder, PLAN)):
+    if exists(inside(folder, PLAN)):
         raise ConfigError(
             f"{displayable(folder)} holds a run already; go on with it by --resume, or give another folder"
         )
     ends = array("Q", [0])
-    with committed(within(folder, ITEMS)) as file:
+    with committed(inside(folder, ITEMS)) as file:
         for item in items:
             ends.append(ends[-1] + _write_line(file, item))
     plan = Plan(settings, _cut(ends, batch))
-    with committed(within(folder, PLAN)) as file:
+    with committed(inside(folder, PLAN)) as file:
         file.write(json.dumps(plan._asdict()).encode())
     return plan
 
@@ -91,7 +91,7 @@ def found_plan(folder: str, settings: dict[str, Any]) -> Plan | None:
         ConfigError: it is of other settings, or damaged.
         OSError: the folder cannot be read.
     """
-    path = within(folder, PLAN)
+    path = inside(folder, PLAN)
     if not exists(path):
         return None
     try:
@@ -115,7 +115,7 @@ def items_of(folder: str, block: Block) -> list[Item]:
     Raises:
         OSError: the plan cannot be read.
     """
-    with opened_file(within(folder, ITEMS)) as file:
+    with opened_file(inside(folder, ITEMS)) as file:
         file.seek(block.start)
         lines = file.read(block.stop - block.start).splitlines()
     return [_item(*json.loads(line)) for line in lines]

@@ -12,12 +12,12 @@ from earmark.audio import AudioWarning
 from earmark.audio.pool import Pool
 from earmark.inference.journal import Journal, Record
 from earmark.inference.parquet import pyarrow
-from earmark.inference.parts import PartFile, measured, part_name, within
+from earmark.inference.parts import PartFile, measured, part_name
 from earmark.inference.settings import Run
 from earmark.inference.sources import Item
 from earmark.inference.tables import reason
 from earmark.scaling.plan import Block, items_of
-from earmark.storage import committed
+from earmark.storage import committed, inside
 
 Hear = Callable[[Iterator[Item], Pool | None], Iterator[Any]]
 
@@ -116,7 +116,7 @@ class Hands:
                 done.seconds.append(result.seconds)
                 if result.error is not None:
                     done.told.append(f"{result.path}: {reason(result.error)}")
-            with committed(within(work.folder, name)) as file:
+            with committed(inside(work.folder, name)) as file:
                 work.write(file, "parquet", False, journal.records)
         done.told += [str(one.message) for one in said if issubclass(one.category, AudioWarning)]
         done.part = measured(work.folder, name)

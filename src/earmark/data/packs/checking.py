@@ -7,9 +7,9 @@ from typing import NamedTuple
 from earmark.audio import AudioError, displayable
 from earmark.config import ConfigError
 from earmark.data.feeding.decoding import Place, encoded
-from earmark.data.packs.contents import contents
-from earmark.data.packs.index import INDEX, Shard, inside, read_index
-from earmark.storage import address, file_size, listed, opened_file
+from earmark.data.packs.contents import contents, fault
+from earmark.data.packs.index import INDEX, Shard, read_index
+from earmark.storage import address, file_size, inside, listed, opened_file
 
 
 class Checked(NamedTuple):
@@ -92,5 +92,5 @@ def _clip_by_clip(place: str) -> Checked:
         try:
             encoded(Place(one.shard, one.row, 0, None))
         except AudioError as error:
-            wrong.append(f"{displayable(one.name)}: {error}")
+            wrong.append(fault(one, error))
     return Checked(len(shards), count, wrong)

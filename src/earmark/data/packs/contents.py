@@ -10,15 +10,16 @@ from typing import Any, NamedTuple
 from earmark.audio import displayable
 from earmark.config import ConfigError
 from earmark.data.class_folders import is_sound
-from earmark.data.clips import Clip
+from earmark.data.clips import Clip, name_of
 from earmark.data.fsd50k import FSD50K
 from earmark.data.packs.hdf5 import SUFFIXES, read_names, read_pack, target_shape
-from earmark.data.packs.index import INDEX, PACKED, inside, read_beside, read_index, shards_of
+from earmark.data.packs.index import INDEX, PACKED, read_beside, read_index, shards_of
 from earmark.data.packs.parquet import batches, class_names, is_plain, opened, sound_column
+from earmark.data.packs.rows import Origin, origin_of
 from earmark.data.packs.tars import ShardError, labels_of, members
 from earmark.data.tables.cells import is_part
 from earmark.labels import OPENMIC, audioset_labels
-from earmark.storage import address, exists, is_address, is_folder, listed, opened_file
+from earmark.storage import address, exists, folders_in, inside, is_address, is_folder, listed, opened_file
 
 SHARD_OF_SPLIT = re.compile(r"(\w+)-\d{5}-of-\d{5}(?:-\w+)?\.(?:parquet|tar)")
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
@@ -47,18 +48,29 @@ class Contents(NamedTuple):
     Attributes:
         fields: what is said of each.
         clips: one by one, in the order of the pack.
+        ours: `earmark pack` wrote it, so that fields mean what it means by them.
     """
 
     fields: tuple[str, ...]
     clips: Iterator[Listed]
+    ours: bool = False
+
+    def said(self, one: Listed) -> dict[str, Any]:
+        """What is said of a clip, by field."""
+        return dict(zip(self.fields, one.said, strict=True))
+
+    def origin(self, one: Listed) -> Origin:
+        """Where its sound comes from, as far as a pack of ours says so."""
+        return origin_of(self.said(one)) if self.ours else Origin()
 
 
-def contents(place: str | Path) -> Contents:
+def contents(place: str | Path, learning: bool = False) -> Contents:
     """Look into a pack.
 
     Args:
         place: a folder of shards as `earmark pack`, WebDataset or the hub have them, one such file, or a
             HDF5 file of PaSST's; a path or an address.
+        learning: labels shall be learned from, so that what stands for them in a tar must be names.
 
     Raises:
         ConfigError: it is none, or damaged; also while `clips` is iterated.
@@ -67,11 +79,13 @@ def contents(place: str | Path) -> Contents:
     index = None if folder.lower().endswith(PACKED) else read_index(folder)
     shards = shards_of(folder, index)
     fields = index.fields if index is not None else _fields(shards[0])
-    clips = itertools.chain.from_iterable(_clips(shard, fields) for shard in shards)
+    ours = index is not None or _is_ours(shards[0])
+    clips = itertools.chain.from_iterable(_clips(shard, fields, learning) for shard in shards)
     splits = {shard: split_of(shard) for shard in shards}
     if "split" in fields or not all(splits.values()):
-        return Contents(fields, clips)
-    return Contents((*fields, "split"), (one._replace(said=(*one.said, splits[one.shard])) for one in clips))
+        return Contents(fields, clips, ours)
+    clips = (one._replace(said=(*one.said, splits[one.shard])) for one in clips)
+    return Contents((*fields, "split"), clips, ours)
 
 
 def split_of(shard: str) -> str:
@@ -88,19 +102,36 @@ def split_of(shard: str) -> str:
 def clips_of(place: str | Path) -> list[tuple[str, Clip]]:
     """The clips of a pack with their names, to be heard and not learned from: they have no labels.
 
+    What was cut out of a longer recording is called as a table calls such a stretch, `dog.wav#t=1.5,3`.
+
     Args:
         place: as `contents` takes it.
 
     Raises:
         ConfigError: as `contents`.
     """
-    return [
-        (
-            found.name or f"{PurePosixPath(found.shard).name}, row {found.row}",
-            Clip(Path(found.shard), (), row=found.row),
-        )
-        for found in contents(place).clips
-    ]
+    found = contents(place)
+    return [(_called(one, found.origin(one)), clip_of(one)) for one in found.clips]
+
+
+def fault(one: Listed, error: Exception) -> str:
+    """Why a clip cannot be read, after its name where it has one; the error says where it is.
+
+    Example:
+        >>> fault(Listed("a.tar", 0, "dog.wav", ()), ValueError("a.tar, row 0: no sound"))
+        'dog.wav: a.tar, row 0: no sound'
+    """
+    return f"{displayable(one.name)}: {error}" if one.name else str(error)
+
+
+def clip_of(one: Listed) -> Clip:
+    """A clip of a pack, without labels."""
+    return Clip(Path(one.shard), (), row=one.row)
+
+
+def _called(one: Listed, origin: Origin) -> str:
+    name = one.name or f"{PurePosixPath(one.shard).name}, row {one.row}"
+    return name_of(name, Clip(Path(), (), origin.start or 0.0, origin.end))
 
 
 def is_pack(place: str | Path) -> bool:
@@ -126,14 +157,20 @@ def is_pack(place: str | Path) -> bool:
 
 
 def _files(folder: str) -> list[str]:
-    """The files directly in a folder; nothing where there is no folder, or there are others in it."""
+    """The files directly in a folder; nothing where there is no folder, or there are others in it.
+
+    What is hidden does not count.
+    """
     if is_address(folder):
-        return [entry.path for entry in listed(folder)]
-    if not is_folder(folder):
+        files, folders = [entry.path for entry in listed(folder)], folders_in(folder)
+    elif is_folder(folder):
+        with os.scandir(folder) as entries:
+            found = [(entry.path, entry.is_dir()) for entry in entries]
+        files, folders = ([path for path, its in found if its == kind] for kind in (False, True))
+    else:
         return []
-    with os.scandir(folder) as entries:
-        found = [entry for entry in entries if not entry.name.startswith(".")]
-    return [] if any(entry.is_dir() for entry in found) else [entry.path for entry in found]
+    shown = [path for path in files if not PurePosixPath(path).name.startswith(".")]
+    return [] if any(not PurePosixPath(path).name.startswith(".") for path in folders) else shown
 
 
 def _has_sounds(path: str) -> bool:
@@ -155,10 +192,18 @@ def _fields(shard: str) -> tuple[str, ...]:
         return tuple(field.name for field in file.schema_arrow if is_plain(field.type))
 
 
-def _clips(shard: str, fields: tuple[str, ...]) -> Iterator[Listed]:
+def _is_ours(shard: str) -> bool:
+    """Whether a shard that has no index is one of ours: by what lies beside it, or by its columns."""
+    if not shard.lower().endswith(".parquet"):
+        return shard.lower().endswith(".tar") and bool(read_beside(*_split(shard)))
+    with opened(shard) as file:
+        return {"audio", "seconds", "crc32"} <= set(file.schema_arrow.names)
+
+
+def _clips(shard: str, fields: tuple[str, ...], learning: bool) -> Iterator[Listed]:
     if shard.lower().endswith(SUFFIXES):
         return _of_hdf5(shard, fields)
-    return (_of_tar if shard.lower().endswith(".tar") else _of_parquet)(shard, fields)
+    return _of_tar(shard, fields, learning) if shard.lower().endswith(".tar") else _of_parquet(shard, fields)
 
 
 def _of_parquet(shard: str, fields: tuple[str, ...]) -> Iterator[Listed]:
@@ -186,7 +231,7 @@ def _named(cells: list[Any], names: list[str] | None) -> list[Any]:
     return [names[cell] if isinstance(cell, int) and 0 <= cell < len(names) else cell for cell in cells]
 
 
-def _of_tar(shard: str, fields: tuple[str, ...]) -> Iterator[Listed]:
+def _of_tar(shard: str, fields: tuple[str, ...], learning: bool) -> Iterator[Listed]:
     known = read_beside(*_split(shard))
     if known is not None:
         try:
@@ -203,7 +248,7 @@ def _of_tar(shard: str, fields: tuple[str, ...]) -> Iterator[Listed]:
     try:
         with opened_file(shard) as file:
             for member in members(file, sounds=False):
-                labels, unknown = labels_of(member, shard)
+                labels, unknown = labels_of(member, shard, learning)
                 about = member.about | {"labels": labels, "unknown": unknown}
                 yield Listed(
                     shard, member.row, str(about.get("name", "")), tuple(about.get(f) for f in fields)

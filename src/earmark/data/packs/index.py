@@ -1,7 +1,7 @@
 """The index of a pack, written last: which shards there are, how large, and what could not be packed."""
 
 import json
-from pathlib import PurePath, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, Literal, cast
 
 from pydantic import Field
@@ -9,7 +9,7 @@ from pydantic import Field
 from earmark.audio import displayable
 from earmark.config import ConfigError, Frozen
 from earmark.data.packs.rows import Packing
-from earmark.storage import address, exists, file_size, listed, read_bytes
+from earmark.storage import address, exists, file_size, inside, listed, read_bytes
 
 INDEX = "pack.json"
 PACKED = (".parquet", ".tar", ".hdf", ".hdf5", ".h5")
@@ -20,13 +20,13 @@ class Shard(Frozen):
     """A file of a pack.
 
     Attributes:
-        name: without its folder.
+        name: without its folder; it begins with no dot, so that `..` is none.
         bytes: its size.
         sha256: of its content.
         clips: how many are in it.
     """
 
-    name: str = Field(min_length=1, max_length=255, pattern=r"^[^/\\]+$")
+    name: str = Field(min_length=1, max_length=255, pattern=r"^[^./\\][^/\\]*$")
     bytes: int = Field(ge=0)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     clips: int = Field(ge=0)
@@ -68,19 +68,11 @@ class Index(Frozen):
     unreadable: tuple[Unreadable, ...] = ()
 
 
-def inside(folder: str | PurePath, name: str) -> str:
-    """A file in a folder, here or at an address.
-
-    Example:
-        >>> inside("s3:/bucket/pack/", "pack.json"), inside("packs/a", "pack.json")
-        ('s3://bucket/pack/pack.json', 'packs/a/pack.json')
-    """
-    return f"{address(folder).rstrip('/')}/{name}"
-
-
 def beside(name: str) -> str:
-    """The file that says what is in a shard and of what it was made; written after the shard, which then is
-    finished.  Its name begins with a dot, so that nothing takes it for data.
+    """The file that says what is in a shard and of what it was made.
+
+    It is there, and empty of that, before the shard is; and full after it, which then is finished.  A shard
+    without one is not ours.  Its name begins with a dot, so that nothing takes it for data.
 
     Example:
         >>> beside("data-00000-of-00002.tar")

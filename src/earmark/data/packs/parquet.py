@@ -8,7 +8,7 @@ import os
 import zlib
 from bisect import bisect_right
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
@@ -70,8 +70,9 @@ class ParquetShard:
         self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
     ) -> None:
         if kind is None:
-            self._write()
-        self._writer.close()
+            self._write_and_close()
+        else:
+            self._give_up()
 
     def add(self, row: Row, sound: Encoded) -> None:
         """Write a clip."""
@@ -84,6 +85,19 @@ class ParquetShard:
         self._bytes += len(sound.data)
         if self._bytes >= GROUP_BYTES:
             self._write()
+
+    def _write_and_close(self) -> None:
+        try:
+            self._write()
+            self._writer.close()
+        except BaseException:
+            self._give_up()
+            raise
+
+    def _give_up(self) -> None:
+        """Close the writer, or else it closes itself later, when its file is gone."""
+        with suppress(OSError, ValueError):  # Arrow's own are these; another error is on its way
+            self._writer.close()
 
     def _write(self) -> None:
         if self._waiting:
@@ -164,7 +178,8 @@ def read_row(path: Path, row: int) -> bytes:
     except (OSError, ValueError) as error:  # Arrow's own are these
         raise AudioError(name, f"the shard cannot be read: {error}") from None
     place = row - shard.firsts[group]
-    data = found.column(shard.columns[0].partition(".")[0])[place].as_py()["bytes"]
+    sound = found.column(shard.columns[0].partition(".")[0])[place].as_py()
+    data = None if sound is None else sound["bytes"]
     if not data:
         raise AudioError(name, "there is no sound in this row")
     if len(shard.columns) > 1 and found.column("crc32")[place].as_py() != zlib.crc32(data):

@@ -1,6 +1,7 @@
 """What is packed: a clip, its name, and where it belongs; and what of it is written."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
@@ -12,6 +13,8 @@ OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 """Hz; Opus knows no others."""
 FIELDS = ("labels", "unknown", "split", "fold", "group", "source_start", "source_end", "encoded")
 """What is kept of a row beside its sound; those that no row of a pack has are left out."""
+ENDINGS = ("flac", "opus", "wav")
+"""How the names of sounds end that were encoded anew."""
 
 
 class Origin(NamedTuple):
@@ -26,6 +29,23 @@ class Origin(NamedTuple):
     start: float | None = None
     end: float | None = None
     encoded: str | None = None
+
+
+def origin_of(said: Mapping[str, Any]) -> Origin:
+    """What a pack of ours says of a sound; what cannot be so is passed over.
+
+    Example:
+        >>> origin_of({"source_start": 1.5, "source_end": 3.0, "encoded": "../../x"})
+        Origin(start=1.5, end=3.0, encoded=None)
+    """
+    start, end, ending = _time(said.get("source_start")), _time(said.get("source_end")), said.get("encoded")
+    if start is None or (end is not None and end <= start):
+        end = None
+    return Origin(start, end, ending if ending in ENDINGS else None)
+
+
+def _time(value: Any) -> float | None:
+    return float(value) if type(value) in (int, float) and 0 <= value < math.inf else None
 
 
 class Row(NamedTuple):

@@ -60,7 +60,7 @@ class Written(NamedTuple):
 
 
 def write_shard(job: Job, pool: Pool | None, step: Callable[[int], None]) -> Written:
-    """Write a shard, and then what lies beside it.
+    """Write a shard, and then what lies beside it; until then that only says that the shard is ours.
 
     Args:
         job: which.
@@ -73,6 +73,9 @@ def write_shard(job: Job, pool: Pool | None, step: Callable[[int], None]) -> Wri
     unreadable: list[tuple[str, str]] = []
     said: list[tuple[Any, ...]] = []
     loud = 0
+    known = job.path.with_name(beside(job.path.name))
+    with commit(known) as file:  # what it says of an earlier shard would not be true of this one
+        file.write(b"{}")
     with commit(job.path) as file:
         with WRITERS[job.packing.to](file, job.first, job.fields) as shard:
             for row, sound in encode(job.rows, job.packing, pool):
@@ -92,7 +95,7 @@ def write_shard(job: Job, pool: Pool | None, step: Callable[[int], None]) -> Wri
     if job.packing.to == "webdataset":
         listed = [(place, *its) for place, its in zip(shard.rows, said, strict=True)]
         tree |= {"fields": job.fields, "listed": listed}
-    with commit(job.path.with_name(beside(job.path.name))) as file:
+    with commit(known) as file:
         file.write(json.dumps(tree).encode())
     return found
 

@@ -13,15 +13,15 @@ from earmark.data.clips import Clip
 from earmark.data.finding import find_corpus
 from earmark.data.packs.contents import contents, is_pack
 from earmark.data.packs.hdf5 import SUFFIXES
-from earmark.data.packs.rows import Origin, Row
+from earmark.data.packs.rows import Row
 from earmark.data.preparation.preparing import place as placed
 from earmark.data.table import Table
-from earmark.data.tables.cells import parts_of
 from earmark.data.tables.entries import read_entries
 from earmark.data.tables.errors import Mistakes, TableError
 from earmark.data.tables.files import find_audio, missing_files, note_missing, paths_of, same_files
 from earmark.data.tables.placed import Reading, place
 from earmark.data.tables.sheets import folder_of
+from earmark.data.tables.sides import note_leaks
 from earmark.data.tables.survey import within_files
 from earmark.data.unlabeled import Unlabeled
 from earmark.storage import is_address
@@ -101,9 +101,8 @@ def _of_pack(pack: Path, table: Table) -> Found:
     for row, line in _read(pack, table):
         one = inside[line - 1]
         name = displayable(one.name or f"{PurePosixPath(one.shard).stem}/{one.row:09d}")
-        said = dict(zip(found.fields, one.said, strict=True))
-        origin = Origin(said.get("source_start"), said.get("source_end"), said.get("encoded"))
-        rows.append(row._replace(name=name, group=str(said.get("group") or ""), origin=origin))
+        group = str(found.said(one).get("group") or "")
+        rows.append(row._replace(name=name, group=group, origin=found.origin(one)))
     return Found(rows, [])
 
 
@@ -126,18 +125,18 @@ def _read(table: Path, wanted: Table) -> list[tuple[Row, int]]:
     missing = missing_files(paths)
     if len(missing) == len(paths):  # of some, each is told of when it is read
         note_missing(root, entries.files, missing, entries.first_lines, mistakes)
-    reading = Reading(wanted.separator, wanted.exclusive, wanted.names, True, "split")
+    reading = Reading(wanted.separator, wanted.exclusive, wanted.names, True, "both")
     clips = within_files(place(entries, reading, mistakes).clips, entries.files, paths, mistakes)
+    sided = clips if entries.columns.split else [one._replace(side=one.fold) for one in clips]
+    note_leaks(sided, entries.files, mistakes, [])  # of a pack it could not be seen any more
     mistakes.check()
-    said = {entry.line: entry for entry in entries.rows}
-    parts = parts_of({entry.split for entry in entries.rows})
     rows: list[tuple[Row, int]] = []
     for one in clips:
         end = None if one.end == math.inf else one.end
         clip = Clip(Path(paths[one.file]), one.labels, one.start, end, one.unknown, one.row)
         name = entries.files[one.file] + ("" if one.row is None else f"/{one.row:09d}")
-        entry = said[one.line]
-        rows.append((Row(name, clip, parts.get(entry.split), entry.fold, one.group), one.line))
+        split = one.side if isinstance(one.side, str) else None
+        rows.append((Row(name, clip, split, one.fold, one.group), one.line))
     return rows
 
 

@@ -127,20 +127,28 @@ def read_member(path: Path, row: int) -> bytes:
     return member.data
 
 
-def labels_of(member: Member, path: str | Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def labels_of(
+    member: Member, path: str | Path, needed: bool = True
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The labels of a clip, and those that are unknown.
 
+    Args:
+        member: the clip.
+        path: the shard.
+        needed: they shall be learned from; else none are read where what stands there is none.
+
     Raises:
-        ConfigError: its JSON file has none.
+        ConfigError: its JSON file says something else under these names.
     """
     about = member.about
-    labels = about.get("labels", [about["label"]] if "label" in about else None)
+    labels = about.get("labels", [about["label"]] if "label" in about else [])
     unknown = about.get("unknown", [])
-    if not _are_names(labels) or not _are_names(unknown):
+    if needed and not (_are_names(labels) and _are_names(unknown)):
         raise ConfigError(
-            f"{path}, byte {member.row}: a clip without labels; its .json needs names under 'labels'"
+            f"{path}, byte {member.row}: its .json says {labels!r:.80} and unknown {unknown!r:.80}; "
+            "names in a list under 'labels' and 'unknown' are read"
         )
-    return tuple(labels), tuple(unknown)
+    return tuple(labels) if _are_names(labels) else (), tuple(unknown) if _are_names(unknown) else ()
 
 
 def _are_names(value: Any) -> bool:

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 from earmark.audio import AudioError, displayable
 from earmark.config import ConfigError
 from earmark.data.feeding.decoding import Place, encoded
-from earmark.data.packs.contents import Listed, contents
+from earmark.data.packs.contents import Listed, contents, fault
+from earmark.data.packs.rows import Origin
+from earmark.data.tables.columns import says_where
 from earmark.files import commit
 from earmark.storage import made_folder
 
@@ -54,41 +56,61 @@ def unpack_pack(place: str | Path, folder: Path, step: Callable[[], None] | None
     """
     found = contents(place)
     made_folder(folder)
-    fields = [name for name in found.fields if name not in ("encoded", "source_start", "source_end")]
+    own = ("encoded", "source_start", "source_end") if found.ours else ()
+    fields = [name for name in found.fields if name not in own]
     taken: set[str] = {_folded(TABLE)}
     rows: list[list[Any]] = []
     unreadable: list[str] = []
     for one in found.clips:
-        said = dict(zip(found.fields, one.said, strict=True))
-        name = _free(_file_name(one, said), taken)
+        said = found.said(one)
+        name = _free(_file_name(one, found.origin(one)), taken)
         try:
             data = encoded(Place(one.shard, one.row, 0, None))
         except AudioError as error:
-            unreadable.append(f"{displayable(one.name)}: {error}")
+            unreadable.append(fault(one, error))
             continue
         _put(folder / name, data if isinstance(data, bytes) else b"")
         rows.append([name, *(_cell(field, said[field]) for field in fields)])
         if step is not None:
             step()
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([["path", *fields], *rows])
+    csv.writer(text, lineterminator="\n").writerows([["path", *_columns(fields)], *rows])
     _put(folder / TABLE, text.getvalue().encode())
     return Unpacked(len(rows), unreadable)
 
 
 def _cell(field: str, value: Any) -> Any:
-    return json.dumps(value or [], ensure_ascii=False) if field in LISTS else value
+    """Lists are written as JSON, which a table reads."""
+    if field in LISTS:
+        value = value or []
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list) else value
 
 
-def _file_name(one: Listed, said: dict[str, Any]) -> str:
+def _columns(fields: list[str]) -> list[str]:
+    """Names of the columns beside that of the files; what a pack says of places holds for no file here.
+
+    Example:
+        >>> _columns(["label", "path", "start"])
+        ['label', 'pack_path', 'pack_start']
+    """
+    taken = set(fields)
+    named: list[str] = []
+    for field in fields:
+        name = field
+        while says_where(name) or (name != field and name in taken):
+            name = f"pack_{name}"
+        named.append(name)
+    return named
+
+
+def _file_name(one: Listed, origin: Origin) -> str:
     """A path inside the folder; a stretch says which it is; what was encoded anew ends as it is."""
     name = safe_name(one.name) or f"clip-{one.row:09d}"
     path = PurePosixPath(name)
-    ending = f".{said['encoded']}" if said.get("encoded") else path.suffix
-    start, end = said.get("source_start"), said.get("source_end")
-    if start is None:
-        return str(path.with_suffix(ending)) if said.get("encoded") else name
-    stretch = f"{start:g}-{'' if end is None else f'{end:g}'}"
+    ending = f".{origin.encoded}" if origin.encoded else path.suffix
+    if origin.start is None:
+        return str(path.with_suffix(ending)) if origin.encoded else name
+    stretch = f"{origin.start:g}-{'' if origin.end is None else f'{origin.end:g}'}"
     return str(path.with_name(f"{path.stem}_{stretch}{ending}"))
 
 

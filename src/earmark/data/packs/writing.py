@@ -66,6 +66,7 @@ def write_pack(
     with alone(folder / INDEX):
         _check_same(folder, source, packing)
         _check_elsewhere(folder, rows)
+        _check_ours(folder)
         jobs = _planned(rows, folder, packing)
         known = {job.path.name: found for job in jobs if (found := finished(job)) is not None}
         missing = [job for job in jobs if job.path.name not in known]
@@ -97,6 +98,18 @@ def _check_elsewhere(folder: Path, rows: Sequence[Row]) -> None:
     here = Path(os.path.realpath(folder))
     if any(Path(os.path.realpath(parent)) == here for parent in {row.clip.path.parent for row in rows}):
         raise ConfigError(f"{displayable(folder)} is where the sounds are; pack into another folder")
+
+
+def _check_ours(folder: Path) -> None:
+    """Files of others may be called as ours are: the hub does."""
+    index = read_index(str(folder))
+    known = {shard.name for shard in index.shards} if index is not None else set[str]()
+    for path in sorted(folder.iterdir()):
+        if OURS.fullmatch(path.name) and path.name not in known and not (folder / beside(path.name)).exists():
+            raise ConfigError(
+                f"{displayable(path)} is called like a file of a pack, but `earmark pack` did not write it; "
+                "give another folder, or move it away"
+            )
 
 
 def _planned(rows: Sequence[Row], folder: Path, packing: Packing) -> list[Job]:
@@ -194,7 +207,8 @@ def _commit(
     with commit(folder / INDEX) as file:
         file.write(index.model_dump_json(indent=1).encode())
     for path in sorted(folder.iterdir()):
-        if OURS.fullmatch(path.name) and path.name not in known and (folder / beside(path.name)).exists():
+        shard = path.name[1:].removesuffix(".json")
+        if OURS.fullmatch(shard) and path.name == beside(shard) and shard not in known:
+            (folder / shard).unlink(missing_ok=True)
             path.unlink()
-            (folder / beside(path.name)).unlink()
     return index

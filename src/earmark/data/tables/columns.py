@@ -41,6 +41,7 @@ NAMES = {
 
 _KNOWN = {role: tuple(names.split()) for role, names in NAMES.items()}
 _ALL = {name for names in _KNOWN.values() for name in names} | {"offset"}
+_WHERE = {name for role in ("path", "start", "end", "duration", "row") for name in _KNOWN[role]} | {"offset"}
 OR_BY_SET = ", or give its name by --set corpus.columns."
 """Said where a command has such an option."""
 _SECONDS = re.compile(r"_(?:in_)?(?:s|secs?|seconds?)$")
@@ -88,6 +89,16 @@ def plain(name: str) -> str:
 def names_of(role: str) -> tuple[str, ...]:
     """What a column of some role is called; see `NAMES`."""
     return _KNOWN[role]
+
+
+def says_where(name: str) -> bool:
+    """Whether a column of this name is taken for a place: a file, a row of one, or seconds in it.
+
+    Example:
+        >>> says_where("File Path"), says_where("start_ms"), says_where("label")
+        (True, True, False)
+    """
+    return _OTHER_UNITS.sub("", plain(name)) in _WHERE
 
 
 def count_known(header: Iterable[str]) -> int:

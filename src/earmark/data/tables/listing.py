@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from earmark.data.clips import Clip
+from earmark.data.clips import Clip, name_of
 from earmark.data.tables.columns import OR_BY_SET, Columns
 from earmark.data.tables.entries import read_entries
 from earmark.data.tables.errors import Mistakes, TableError
@@ -59,17 +59,3 @@ def listed_sounds(table: str) -> Iterator[tuple[str, Clip]]:
         end = None if entry.end == math.inf else entry.end
         clip = Clip(Path(paths[entry.file]), (), start=entry.start, end=end, row=entry.row)
         yield name_of(entries.files[entry.file], clip), clip
-
-
-def name_of(file: str, clip: Clip) -> str:
-    """What results call a clip of a file.
-
-    Example:
-        >>> name_of("a.wav", Clip(Path("a.wav"), (), start=2.0))
-        'a.wav#t=2'
-    """
-    name = file if clip.row is None else f"{file}#row={clip.row}"
-    if clip.start == 0 and clip.end is None:
-        return name
-    mark = "#" if clip.row is None else "&"
-    return f"{name}{mark}t={clip.start:.10g}" + ("" if clip.end is None else f",{clip.end:.10g}")

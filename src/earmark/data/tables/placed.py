@@ -37,6 +37,7 @@ class TableClip(NamedTuple):
         side: its part or fold.
         group: what it must stay together with.
         row: its place in a pack.
+        fold: its fold, also where its side is something else.
     """
 
     line: int
@@ -48,6 +49,7 @@ class TableClip(NamedTuple):
     side: Side
     group: str
     row: int | None
+    fold: int | None = None
 
 
 class Reading(NamedTuple):
@@ -58,7 +60,8 @@ class Reading(NamedTuple):
         exclusive: whether one label holds for each clip; None to find it.
         names: all labels; empty if the table's own are.
         allow_unlabelled: whether clips without a label are clips in which nothing is heard.
-        by: whether the column of splits, that of folds or none decides on a clip's side.
+        by: whether the column of splits, that of folds or none decides on a clip's side; with `both` its
+            side is its split, and the folds of its rows must agree as well.
     """
 
     separator: str | None
@@ -107,7 +110,7 @@ def place(entries: Entries, reading: Reading, mistakes: Mistakes) -> Placement:
             return entry.fold
         return parts.get(entry.split)
 
-    merger = _Merger(entries.files, mistakes)
+    merger = _Merger(entries.files, reading.by == "both", mistakes)
     for entry in entries.rows:
         merger.take(entry, labels(entry.labels), labels(entry.unknown), side(entry))
     clips = list(merger.clips.values())
@@ -149,25 +152,27 @@ def side_name(side: Side) -> str:
 class _Merger:
     """Rows of the same stretch of the same file are one clip."""
 
-    def __init__(self, files: Sequence[str], mistakes: Mistakes) -> None:
+    def __init__(self, files: Sequence[str], folds: bool, mistakes: Mistakes) -> None:
         self.clips: dict[tuple[int, int | None, float, float], TableClip] = {}
         self.repeated: list[int] = []
         self.merged: list[tuple[int, TableClip, tuple[str, ...]]] = []
-        self._files, self._mistakes = files, mistakes
+        self._files, self._folds, self._mistakes = files, folds, mistakes
 
     def take(self, entry: Entry, labels: tuple[str, ...], unknown: tuple[str, ...], side: Side) -> None:
         """Add a row."""
         line, file, start, end = entry[:4]
         if unknown:
             unknown = tuple(name for name in unknown if name not in labels)
-        clip = TableClip(line, file, start, end, labels, unknown, side, entry.group, entry.row)
+        clip = TableClip(line, file, start, end, labels, unknown, side, entry.group, entry.row, entry.fold)
         key = (file, entry.row, start, end)
         known = self.clips.setdefault(key, clip)
         if known is clip:
             return
-        if known.side != side and known.side is not None and side is not None:
-            self._note_two_sides(known, clip)
-        elif set(labels) == set(known.labels):
+        pairs: list[tuple[Side, Side]] = [(known.side, side), (known.fold, entry.fold)]
+        apart = [pair for pair in pairs[: 1 + self._folds] if None not in pair and pair[0] != pair[1]]
+        for before, here in apart:
+            self._note_two_sides(known, clip, before, here)
+        if not apart and set(labels) == set(known.labels):
             self.repeated.append(line)
         if set(labels) == set(known.labels):
             return
@@ -197,11 +202,11 @@ class _Merger:
                     "corpus.exclusive=false",
                 )
 
-    def _note_two_sides(self, known: TableClip, clip: TableClip) -> None:
+    def _note_two_sides(self, known: TableClip, clip: TableClip, before: Side, here: Side) -> None:
         self._mistakes.add(
             "duplicate",
             clip.line,
-            f"{self._what(clip)} is in {side_name(clip.side)} here and in {side_name(known.side)} in "
+            f"{self._what(clip)} is in {side_name(here)} here and in {side_name(before)} in "
             f"{self._mistakes.unit} {known.line}; a clip must be on one side only: remove one of them",
         )
 

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 from earmark.config import ConfigError
 from earmark.data.packs.contents import contents, is_pack
-from earmark.data.packs.index import INDEX, inside
+from earmark.data.packs.index import INDEX
 from earmark.data.packs.parquet import is_plain
-from earmark.data.tables.columns import names_of, plain
+from earmark.data.tables.columns import plain, says_where
 from earmark.data.tables.errors import Mistakes
 from earmark.data.tables.rows import read_csv, read_lines
-from earmark.storage import exists, is_address, is_folder
+from earmark.storage import exists, inside, is_address, is_folder
 
 _FORMATS = "give a table as CSV, TSV, JSON lines, JSON or Parquet"
 _SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".numbers")
@@ -86,14 +86,13 @@ def _pack(pack: Path, mistakes: Mistakes) -> Sheet:
     """The clips of a pack; those of one recording, by its name, stay together where no group is said."""
     mistakes.unit = "row"
     try:
-        found = contents(pack)
+        found = contents(pack, learning=True)
     except ConfigError as error:
         mistakes.stop(str(error))
-    taken = {plain(name) for role in ("path", "start", "end", "duration", "row") for name in names_of(role)}
     kept = [
         (place, name)
         for place, name in enumerate(found.fields)
-        if plain(name) not in (*taken, "offset", "group")
+        if not says_where(name) and plain(name) != "group"
     ]
     group = found.fields.index("group") if "group" in found.fields else None
 
