@@ -1,6 +1,7 @@
 """Every odd file, by the Python call and by a command of its own; the folder run stands in test_journeys."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def test_a_command_of_its_own_gives_one_row_or_one_sentence(
     for file in odd[::every]:  # a process for each
         arguments = ("tag", file.path, "--model", checkpoint, "--format", "jsonl", "--workers", "0")
         done = earmark(*arguments)
-        if file.path.is_dir():
+        if os.path.isdir(file.path):  # noqa: PTH112  (a name may be too long for a Path)
             continue  # a folder is searched, not read
         (row,) = map(json.loads, done.stdout.splitlines())
         expected = (1, True) if file.expect == "error" else (0, False)
