@@ -122,6 +122,7 @@ def test_the_run_of_one_process_goes_on_sharded(whole: Path, tones: Path, tmp_pa
     agree(run, whole)
 
 
+@pytest.mark.slow
 def test_a_sharded_run_that_was_stopped_is_the_same_to_the_bit(tones: Path, tmp_path: Path) -> None:
     recipe, errors = PASST.replace(averaging=SWA(start=1, every=1), epochs=3), tmp_path / "errors"
     together(lambda: train(recipe, tones, tmp_path / "through", SHARDED), errors)

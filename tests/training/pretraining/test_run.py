@@ -77,6 +77,7 @@ def whole(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_gives_the_same_bytes(
     sounds: Path, whole: Path, tmp_path: Path
 ) -> None:
@@ -100,7 +101,7 @@ def test_a_run_that_is_killed_again_and_again_gives_the_same_bytes(
     assert told(run) == told(whole)
 
 
-@pytest.mark.parametrize("step", [1, 3, 5, 8])
+@pytest.mark.parametrize("step", [3, 5, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 8))])
 def test_a_run_that_stops_at_a_step_and_goes_on_is_the_same_run(
     step: int, sounds: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
