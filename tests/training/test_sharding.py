@@ -132,6 +132,7 @@ def test_a_sharded_run_that_was_stopped_is_the_same_to_the_bit(tones: Path, tmp_
     assert first.read_bytes() == second.read_bytes()
 
 
+@pytest.mark.slow
 @EACH_WAY
 def test_batches_in_parts_and_shares_without_a_clip_change_nothing(
     settings: Settings, tones: Path, tmp_path: Path

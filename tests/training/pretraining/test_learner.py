@@ -269,6 +269,7 @@ def test_norms_biases_embeddings_and_codebooks_are_not_decayed() -> None:
     assert "generated" in others
 
 
+@pytest.mark.slow
 def test_two_processes_compute_what_one_does(tmp_path: Path) -> None:
     """The last batch but two has one clip, so that a process is left without any."""
     script, out = Path(shared_pretraining.__file__), tmp_path / "two.pt"
