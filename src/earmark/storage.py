@@ -89,8 +89,7 @@ def opened_file(path: str | os.PathLike[str]) -> Generator[BinaryIO, None, None]
         with open(path, "rb") as file:
             yield file
         return
-    with _sentences(path):
-        system, inner = _found(path)
+    with _asked(path) as (system, inner):
         file = system.open(inner, "rb")
     with file:
         yield file
@@ -121,8 +120,7 @@ def file_size(path: str | os.PathLike[str]) -> int:
     """
     if not is_address(path):
         return Path(path).stat().st_size
-    with _sentences(path):
-        system, inner = _found(path)
+    with _asked(path) as (system, inner):
         size = system.info(inner).get("size")
     if not isinstance(size, int):
         raise OSError(f"{address(path)}: the other side does not say how large it is")
@@ -137,8 +135,7 @@ def exists(path: str | os.PathLike[str]) -> bool:
     """
     if not is_address(path):
         return Path(path).exists()
-    with _sentences(path):
-        system, inner = _found(path)
+    with _asked(path) as (system, inner):
         return bool(system.exists(inner))
 
 
@@ -150,8 +147,7 @@ def is_folder(path: str | os.PathLike[str]) -> bool:
     """
     if not is_address(path):
         return Path(path).is_dir()
-    with _sentences(path):
-        system, inner = _found(path)
+    with _asked(path) as (system, inner):
         return bool(system.isdir(inner))
 
 
@@ -164,8 +160,7 @@ def listed(folder: str | os.PathLike[str], ending: str = "") -> list[Entry]:
     if not is_address(folder):
         found = [path for path in sorted(Path(folder).iterdir()) if path.name.endswith(ending)]
         return [Entry(str(path), path.stat().st_size) for path in found if path.is_file()]
-    with _sentences(folder):
-        system, inner = _found(folder)
+    with _asked(folder) as (system, inner):
         entries = [entry for entry in system.ls(inner, detail=True) if entry["type"] == "file"]
         named = {str(system.unstrip_protocol(entry["name"])): entry.get("size") for entry in entries}
     return [Entry(name, named[name]) for name in sorted(named) if name.endswith(ending)]
@@ -179,8 +174,7 @@ def folders_in(folder: str | os.PathLike[str]) -> list[str]:
     """
     if not is_address(folder):
         return [str(path) for path in sorted(Path(folder).iterdir()) if path.is_dir()]
-    with _sentences(folder):
-        system, inner = _found(folder)
+    with _asked(folder) as (system, inner):
         entries = [entry for entry in system.ls(inner, detail=True) if entry["type"] == "directory"]
         return sorted(str(system.unstrip_protocol(entry["name"])) for entry in entries)
 
@@ -191,8 +185,7 @@ def found_below(folder: str) -> Iterator[str]:
     Raises:
         OSError: it cannot be listed.
     """
-    with _sentences(folder):
-        system, inner = _found(folder)
+    with _asked(folder) as (system, inner):
         yield from sorted(str(system.unstrip_protocol(name)) for name in system.find(inner))
 
 
@@ -230,26 +223,20 @@ def committed(path: str | os.PathLike[str]) -> Generator[BinaryIO, None, None]:
     with tempfile.SpooledTemporaryFile(IN_MEMORY) as collected:
         yield cast(BinaryIO, collected)
         collected.seek(0)
-        with _sentences(path):
-            system, inner = _found(path)
+        with _asked(path) as (system, inner):
             system.makedirs(posixpath.dirname(inner), exist_ok=True)
             with system.open(inner, "wb") as file:
                 shutil.copyfileobj(collected, file)
 
 
-def _found(path: str | os.PathLike[str]) -> tuple[Any, str]:
-    """The system that knows an address, and how it calls the file."""
+@contextmanager
+def _asked(path: str | os.PathLike[str]) -> Generator[tuple[Any, str], None, None]:
+    """The system that knows an address, and how it calls the file; its errors become OSErrors."""
     import fsspec  # slow to import, and few need it
 
-    return fsspec.core.url_to_fs(address(path))
-
-
-@contextmanager
-def _sentences(path: str | os.PathLike[str]) -> Generator[None, None, None]:
-    """Whatever one of fsspec's systems raises, as an OSError that names the file."""
     name = address(path)
     try:
-        yield
+        yield fsspec.core.url_to_fs(name)
     except ImportError as error:
         raise OSError(f"{name} needs another package: {error}") from None
     except FileNotFoundError:

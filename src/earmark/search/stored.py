@@ -52,16 +52,7 @@ def read_stored(path: Path) -> Stored:
         )
     try:
         stored = readers[suffix](path)
-    except (
-        OSError,
-        EOFError,
-        ValueError,
-        KeyError,
-        IndexError,
-        TypeError,
-        zipfile.BadZipFile,
-        SafetensorError,
-    ) as error:
+    except DAMAGES as error:
         raise ConfigError(f"{name}: are no embeddings of `earmark embed` ({error})") from None
     if not isinstance(stored.about, dict):  # pyright: ignore[reportUnnecessaryIsInstance] (it was read)
         raise ConfigError(f"{name}: says not what made it; embed anew")
