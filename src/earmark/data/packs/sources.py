@@ -18,7 +18,7 @@ from earmark.data.preparation.preparing import place as placed
 from earmark.data.table import Table
 from earmark.data.tables.entries import read_entries
 from earmark.data.tables.errors import Mistakes, TableError
-from earmark.data.tables.files import find_audio, missing_files, note_missing, paths_of, same_files
+from earmark.data.tables.files import find_audio, missing_files, note_missing, places_of, same_files
 from earmark.data.tables.placed import Reading, place
 from earmark.data.tables.sheets import folder_of
 from earmark.data.tables.sides import note_leaks
@@ -118,9 +118,7 @@ def _read(table: Path, wanted: Table) -> list[tuple[Row, int]]:
     entries = read_entries(table, wanted.columns, mistakes, needed=("path",))
     root = folder_of(table)
     root = root / (find_audio(root, entries.files) if wanted.audio is None else wanted.audio)
-    names = entries.files
-    under = paths_of(root, names)
-    paths = [name if is_address(name) else path for name, path in zip(names, under, strict=True)]
+    paths = places_of(root, entries.files)
     entries.merge_files(same_files(paths))
     missing = missing_files(paths)
     if len(missing) == len(paths):  # of some, each is told of when it is read

@@ -8,7 +8,7 @@ from earmark.data.clips import Clip, name_of
 from earmark.data.tables.columns import OR_BY_SET, Columns
 from earmark.data.tables.entries import read_entries
 from earmark.data.tables.errors import Mistakes, TableError
-from earmark.data.tables.files import find_audio, paths_of
+from earmark.data.tables.files import find_audio, places_of
 from earmark.storage import is_address, local_copy
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
@@ -51,10 +51,7 @@ def listed_sounds(table: str) -> Iterator[tuple[str, Clip]]:
     else:
         root = Path(table).parent
         here = [name for name in entries.files if not is_address(name)]
-        under = paths_of(root / find_audio(root, here), entries.files)
-        paths = [
-            name if is_address(name) else whole for name, whole in zip(entries.files, under, strict=True)
-        ]
+        paths = places_of(root / find_audio(root, here), entries.files)
     for entry in entries.rows:
         end = None if entry.end == math.inf else entry.end
         clip = Clip(Path(paths[entry.file]), (), start=entry.start, end=end, row=entry.row)
